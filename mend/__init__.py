@@ -1,0 +1,1 @@
+"""What the services share; knows no platform."""

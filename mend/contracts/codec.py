@@ -1,0 +1,61 @@
+"""One codec for everything that crosses a process border: strict both ways, unknown fields refused."""
+
+from functools import cache
+from typing import Any, TypeVar
+
+import orjson
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+T = TypeVar("T")
+
+STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+"""Put `__pydantic_config__ = STRICT` into a frozen dataclass to make it a contract."""
+
+
+class ContractError(ValueError):
+    """The document is not what the contract says; the text names the place and what was expected."""
+
+
+@cache
+def adapter(kind: Any) -> TypeAdapter[Any]:
+    """Return the compiled validator of a contract, made once."""
+    return TypeAdapter(kind)
+
+
+def loads(kind: type[T], content: bytes | str) -> T:
+    """Parse JSON into the contract. NaN, half a document, a wrong type or an unknown field raise ContractError."""
+    try:
+        document = orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        raise ContractError(f"not JSON: {error}") from error
+    return parse(kind, document)
+
+
+def parse(kind: type[T], document: Any) -> T:
+    """Check an already decoded JSON document against the contract."""
+    try:
+        # JSON has no tuples: lax on containers, strict on scalars, as validate_json is.
+        value: T = adapter(kind).validate_json(orjson.dumps(document))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "document"
+        raise ContractError(f"{place}: {first['msg']}") from error
+    except (orjson.JSONEncodeError, RecursionError) as error:
+        raise ContractError(f"not a JSON document: {error}") from error
+    return value
+
+
+def to_dict(value: Any) -> dict[str, Any]:
+    """Return the JSON document of a contract value, with the field names of the wire."""
+    document: dict[str, Any] = adapter(type(value)).dump_python(value, mode="json", by_alias=True)
+    return document
+
+
+def dumps(value: Any) -> bytes:
+    """Return canonical JSON bytes: sorted keys, so that equal values have equal bytes and hashes."""
+    return orjson.dumps(to_dict(value), option=orjson.OPT_SORT_KEYS)
+
+
+def json_schema(kind: type[Any]) -> dict[str, Any]:
+    """Return the JSON Schema of a contract."""
+    return adapter(kind).json_schema()

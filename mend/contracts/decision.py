@@ -1,0 +1,111 @@
+"""A decision: what was chosen for a run, by which rows of the table, why, and what was done."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Le
+
+from mend.contracts.codec import STRICT
+from mend.contracts.drift import Count
+
+
+class Action(StrEnum):
+    """What a decision may do, mildest first."""
+
+    CONTINUE = "continue"
+    REMAP = "remap"
+    RETRIGGER = "retrigger"
+    QUARANTINE = "quarantine"
+    ESCALATE = "escalate"
+
+
+class Rows(StrEnum):
+    """What happens to the run's accepted rows, mildest first."""
+
+    PUBLISH = "publish"
+    PUBLISH_EXCEPT_SEGMENT = "publish_except_segment"
+    HOLD = "hold"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentFilter:
+    """A typed condition: rows of this segment value that fail a quality rule."""
+
+    __pydantic_config__ = STRICT
+    column: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolResult:
+    """What a tool did; `timestamp` is ISO 8601 in UTC."""
+
+    __pydantic_config__ = STRICT
+    success: bool
+    message: str
+    timestamp: str
+    data: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionTaken:
+    """One call of a tool and its result."""
+
+    __pydantic_config__ = STRICT
+    tool: str
+    result: ToolResult
+    timestamp: str
+    params: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionResult:
+    """The content of `agent_decision.json`."""
+
+    __pydantic_config__ = STRICT
+    decision: str
+    actions: tuple[Action, ...]
+    rows: Rows
+    rules: tuple[str, ...]
+    reasoning: str
+    confidence: Annotated[float, Ge(0), Le(1)]
+    escalation_required: bool
+    timestamp: str
+    run_id: str | None = None
+    allowed: tuple[Action, ...] = ()
+    hold: tuple[SegmentFilter, ...] = ()
+    evidence_hash: str | None = None
+    matrix_hash: str | None = None
+    decided_by: Literal["rules", "model", "person"] = "rules"
+    actions_taken: tuple[ActionTaken, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContextSummary:
+    """The figures of a decision that its log line repeats; None where the report was unreadable."""
+
+    __pydantic_config__ = STRICT
+    total_records: Count | None
+    late_records: Count | None
+    dq_failures: Count | None
+    schema_drift: bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionLogLine:
+    """One line of `decision_log.jsonl`, append-only."""
+
+    __pydantic_config__ = STRICT
+    timestamp: str
+    decision: str
+    reasoning: str
+    confidence: float
+    escalation_required: bool
+    actions_count: Count
+    context_summary: ContextSummary
+    run_id: str | None = None
+    rules: tuple[str, ...] = ()
+    evidence_hash: str | None = None
+    matrix_hash: str | None = None

@@ -1,0 +1,1 @@
+"""A pipeline compiled to one DuckDB query: Arrow in, Arrow out."""

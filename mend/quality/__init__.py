@@ -1,0 +1,1 @@
+"""The rules file, and the audit of staged rows by Great Expectations."""

@@ -1,0 +1,1 @@
+"""Settings, files, logging, clock and retries."""

@@ -1,0 +1,60 @@
+"""Files are written to a temporary name, fsynced and renamed: a reader sees the old or the new one, never half."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+JSON_OPTIONS = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS
+
+
+@contextmanager
+def removed_on_error(path: Path) -> Iterator[None]:
+    """Delete the half-written file when its writing fails or is interrupted."""
+    try:
+        yield
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename inside the folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Replace the file's content in one step; durable on return. Creates missing parent folders."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(name)
+    with removed_on_error(temporary):
+        with os.fdopen(descriptor, "wb") as out:
+            out.write(content)
+            out.flush()
+            os.fsync(out.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    sync_folder(path.parent)
+
+
+def write_json(path: Path, document: Any) -> None:
+    """Write a document (dicts, lists, dataclasses, numbers, strings) as indented JSON with sorted keys, atomically."""
+    write_atomic(path, orjson.dumps(document, option=JSON_OPTIONS))
+
+
+def append_line(path: Path, line: bytes) -> None:
+    """Append one line and fsync it; a crash leaves at most one torn last line."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as out:
+        out.write(line + b"\n")
+        out.flush()
+        os.fsync(out.fileno())

@@ -1,0 +1,87 @@
+"""The only reader of the environment: every variable, its default and what it means."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from mend.runtime.errors import UserError
+
+
+class SinkMode(StrEnum):
+    """Where published rows go."""
+
+    PARQUET = "PARQUET"
+    SNOWFLAKE = "SNOWFLAKE"
+
+
+class Settings(BaseSettings):
+    """Values come from the environment, then from `.env` in the working folder, then from the defaults."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True)
+
+    mend_home: Path = Field(Path("data"), description="Folder of everything Mend writes (containers: /data)")
+    pipelines: Path = Field(
+        Path("pipelines"), validation_alias="MEND_PIPELINES", description="Folder of the pipeline files"
+    )
+    kafka_broker: str = Field("localhost:9092", description="Bootstrap server of Kafka (containers: broker:29092)")
+    kafka_topic: str = Field("customers", description="Topic the producer writes to")
+    sink_mode: SinkMode = Field(SinkMode.PARQUET, description="PARQUET or SNOWFLAKE")
+    parquet_out: Path | None = Field(None, description="Folder of published Parquet (default: MEND_HOME/out/parquet)")
+    spark_master: str = Field("local[*]", description="Spark master URL")
+    spark_checkpoint_location: Path | None = Field(
+        None, description="Folder of Spark's checkpoints (default: MEND_HOME/checkpoints/spark)"
+    )
+    processing_duration_minutes: int = Field(60, ge=1, description="A Spark run that takes longer is stopped")
+    database_url: str = Field(
+        "",
+        description="SQLAlchemy URL of the store (default: SQLite in MEND_HOME/mend.db; PostgreSQL: postgresql+psycopg://…)",
+    )
+
+    @property
+    def home(self) -> Path:
+        """Absolute MEND_HOME."""
+        return self.mend_home.absolute()
+
+    @property
+    def published(self) -> Path:
+        """Folder that readers read."""
+        return (self.parquet_out or self.home / "out" / "parquet").absolute()
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of Spark's checkpoints."""
+        return (self.spark_checkpoint_location or self.home / "checkpoints" / "spark").absolute()
+
+    @property
+    def store_url(self) -> str:
+        """SQLAlchemy URL of the store."""
+        return self.database_url or f"sqlite:///{self.home / 'mend.db'}"
+
+
+def variable(name: str) -> str:
+    """Return the environment variable of a settings field."""
+    return str(Settings.model_fields[name].validation_alias or name.upper())
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the environment once; a value that is not allowed is one clear line that names its variable."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]).upper()
+        raise UserError(
+            f"{name}={first['input']!r} is not usable: {first['msg']}. Correct it in the environment or in .env."
+        ) from error
+
+
+def env_example() -> str:
+    """Return the text of `.env.example`: every variable with its meaning and default."""
+    lines = ["# Copy to .env and change what you need. Every line shows the default.", ""]
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default is None else str(getattr(field.default, "value", field.default))
+        lines += [f"# {field.description}", f"#{variable(name)}={default}", ""]
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""Curates events: reads Kafka, stages files, writes the run report."""
