@@ -17,9 +17,14 @@ class ContractError(ValueError):
 
 
 @cache
-def adapter(kind: Any) -> TypeAdapter[Any]:
-    """Return the compiled validator of a contract, made once."""
+def compiled(kind: Any) -> TypeAdapter[Any]:
+    """Compile the validator of a contract, once."""
     return TypeAdapter(kind)
+
+
+def adapter(kind: Any) -> TypeAdapter[Any]:
+    """Return the compiled validator of a contract."""
+    return compiled(kind)
 
 
 def loads(kind: type[T], content: bytes | str) -> T:
