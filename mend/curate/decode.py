@@ -1,0 +1,53 @@
+"""Bytes of Kafka records to JSON text; what is no event at all becomes a dead letter with its reason."""
+
+from collections.abc import Callable
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+EMPTY, TOMBSTONE, NOT_UTF8, TRUNCATED = "empty", "tombstone", "not_utf8", "truncated"
+UNKNOWN_SCHEMA = "unknown_schema"
+"""The record may be fine, only its schema is not known (yet): rejected with its bytes, not a dead letter."""
+
+Decoded = tuple[pa.Array, pa.Array]
+"""JSON text or null per record, and the reason or null per record: exactly one of both is null."""
+
+Decoder = Callable[[pa.Array], Decoded]
+
+
+def decode_json(values: pa.Array) -> Decoded:
+    """Read values as UTF-8 text. Whether the text is JSON is found in the decode pass."""
+    try:
+        payload = values.cast(pa.string())
+    except pa.ArrowInvalid:
+        payload = pa.array([text_or_none(value) for value in values.to_pylist()], pa.string())
+    reasons = pc.if_else(
+        pc.is_null(values),
+        pa.scalar(TOMBSTONE),
+        pc.if_else(
+            pc.equal(pc.binary_length(values), 0),
+            pa.scalar(EMPTY),
+            pc.if_else(pc.is_null(payload), pa.scalar(NOT_UTF8), pa.scalar(None, pa.string())),
+        ),
+    )
+    return pc.if_else(pc.is_valid(reasons), pa.scalar(None, pa.string()), payload), reasons
+
+
+def text_or_none(value: bytes | None) -> str | None:
+    """Decode strictly."""
+    if value is None:
+        return None
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+def key_text(keys: pa.Array) -> pa.Array:
+    """Show keys as text; bytes that are not UTF-8 are escaped, never dropped."""
+    try:
+        return keys.cast(pa.string())
+    except pa.ArrowInvalid:
+        return pa.array(
+            [None if key is None else key.decode("utf-8", "backslashreplace") for key in keys.to_pylist()], pa.string()
+        )

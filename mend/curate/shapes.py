@@ -1,0 +1,81 @@
+"""A shape is the keys of an event and the JSON types of its contract fields.
+
+A topic has few shapes, so whatever depends on the shape alone (missing fields, nulls, types, unknown fields) is
+decided once a shape and not once an event. Pure.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mend.contracts.schema import Field
+
+MISSING, NULL = "missing", "NULL"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """Why an event is rejected: the rule, the column, what was expected and what came (a type, never a value)."""
+
+    rule: str
+    column: str
+    expected: str
+    found: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """What one shape means.
+
+    `present` names the contract fields that carry a value, their own or the contract's default: each must also decode
+    to one. `defaulted` names those that take the default.
+    """
+
+    hash: int
+    types: tuple[str, ...]
+    unknown: tuple[str, ...]
+    reasons: tuple[Reason, ...]
+    present: tuple[str, ...]
+    defaulted: tuple[str, ...]
+
+    @property
+    def clean(self) -> bool:
+        """Whether events of this shape fit the contract's fields and types."""
+        return not self.reasons
+
+
+def classify(
+    shape_hash: int, types: Sequence[str | None], keys: Sequence[str], fields: Sequence[Field], sources: Sequence[str]
+) -> Shape:
+    """Judge a shape. `types` holds the JSON type of each contract field in order, None where it is missing."""
+    seen = tuple(one or MISSING for one in types)
+    known = set(sources)
+    defaulted = tuple(
+        field.name
+        for field, came in zip(fields, seen, strict=True)
+        if came == MISSING and field.has_default and field.default is not None
+    )
+    return Shape(
+        hash=shape_hash,
+        types=seen,
+        unknown=tuple(dict.fromkeys(key for key in keys if key not in known)),
+        reasons=tuple(
+            reason for field, came in zip(fields, seen, strict=True) if (reason := judge_field(field, came)) is not None
+        ),
+        present=(
+            *(field.name for field, came in zip(fields, seen, strict=True) if came in field.type.json_types),
+            *defaulted,
+        ),
+        defaulted=defaulted,
+    )
+
+
+def judge_field(field: Field, came: str) -> Reason | None:
+    """Return why a field of this JSON type breaks the contract, or None."""
+    expected = field.type.logical or field.type.kind
+    if came == MISSING:
+        return Reason(rule="required", column=field.name, expected=expected, found=MISSING) if field.required else None
+    if came == NULL:
+        return None if field.nullable else Reason(rule="not_null", column=field.name, expected=expected, found="null")
+    if came not in field.type.json_types:
+        return Reason(rule="type", column=field.name, expected=expected, found=came)
+    return None

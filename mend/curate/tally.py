@@ -1,0 +1,142 @@
+"""Counts of one task, made so that the counts of many tasks add up to those of the run. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from mend.contracts.codec import STRICT
+from mend.contracts.drift import Count
+from mend.contracts.report import Places, RuleCount, SegmentCount
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionCount:
+    """What a task read of one partition; [first_offset, last_offset] are the offsets really seen.
+
+    `records` is counted where they are read, `places` where they end: both must agree.
+    """
+
+    __pydantic_config__ = STRICT
+    topic: str
+    partition: Count
+    first_offset: Count
+    last_offset: Count
+    records: Count
+    places: Places
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldCount:
+    """How many events of one partition differ from the contract in one field, and where first and last."""
+
+    __pydantic_config__ = STRICT
+    kind: Literal["unknown", "missing", "null", "type"]
+    name: str
+    expected: str
+    found: str
+    partition: Count
+    count: Count
+    first_offset: Count
+    last_offset: Count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """All counts of a task or a run. `drifted` counts events that differ from the contract in any field."""
+
+    __pydantic_config__ = STRICT
+    partitions: tuple[PartitionCount, ...] = ()
+    fields: tuple[FieldCount, ...] = ()
+    rules: tuple[RuleCount, ...] = ()
+    segments: tuple[SegmentCount, ...] = ()
+    late: Count = 0
+    failed: Count = 0
+    drifted: Count = 0
+
+    @property
+    def places(self) -> Places:
+        """Events by place over all partitions."""
+        return add_places(one.places for one in self.partitions)
+
+
+def add_places(many: Iterable[Places]) -> Places:
+    """Add the counts of places."""
+    all_of_them = list(many)
+    return Places(
+        accepted=sum(one.accepted for one in all_of_them),
+        rejected=sum(one.rejected for one in all_of_them),
+        dead_letter=sum(one.dead_letter for one in all_of_them),
+        duplicate=sum(one.duplicate for one in all_of_them),
+    )
+
+
+def merge(tallies: Iterable[Tally]) -> Tally:
+    """Add tallies up; the order does not matter."""
+    many = list(tallies)
+    return Tally(
+        partitions=merge_partitions(one for tally in many for one in tally.partitions),
+        fields=merge_fields(one for tally in many for one in tally.fields),
+        rules=merge_rules(one for tally in many for one in tally.rules),
+        segments=merge_segments(one for tally in many for one in tally.segments),
+        late=sum(tally.late for tally in many),
+        failed=sum(tally.failed for tally in many),
+        drifted=sum(tally.drifted for tally in many),
+    )
+
+
+def merge_partitions(counts: Iterable[PartitionCount]) -> tuple[PartitionCount, ...]:
+    """Add counts by partition."""
+    found: dict[tuple[str, int], PartitionCount] = {}
+    for one in counts:
+        before = found.get((one.topic, one.partition))
+        found[one.topic, one.partition] = (
+            one
+            if before is None
+            else replace(
+                one,
+                first_offset=min(one.first_offset, before.first_offset),
+                last_offset=max(one.last_offset, before.last_offset),
+                records=one.records + before.records,
+                places=add_places((one.places, before.places)),
+            )
+        )
+    return tuple(found[key] for key in sorted(found))
+
+
+def merge_fields(counts: Iterable[FieldCount]) -> tuple[FieldCount, ...]:
+    """Add counts by field, kind and partition."""
+    found: dict[tuple[str, str, str, str, int], FieldCount] = {}
+    for one in counts:
+        key = (one.kind, one.name, one.expected, one.found, one.partition)
+        before = found.get(key)
+        found[key] = (
+            one
+            if before is None
+            else replace(
+                one,
+                count=one.count + before.count,
+                first_offset=min(one.first_offset, before.first_offset),
+                last_offset=max(one.last_offset, before.last_offset),
+            )
+        )
+    return tuple(found[key] for key in sorted(found))
+
+
+def merge_rules(counts: Iterable[RuleCount]) -> tuple[RuleCount, ...]:
+    """Add failures by rule and column."""
+    found: dict[tuple[str, str], RuleCount] = {}
+    for one in counts:
+        before = found.get((one.rule, one.column))
+        found[one.rule, one.column] = replace(one, failures=one.failures + (before.failures if before else 0))
+    return tuple(found[key] for key in sorted(found))
+
+
+def merge_segments(counts: Iterable[SegmentCount]) -> tuple[SegmentCount, ...]:
+    """Add rows and failures by segment value."""
+    found: dict[tuple[str, str], SegmentCount] = {}
+    for one in counts:
+        before = found.get((one.column, one.value))
+        if before is not None:
+            one = replace(one, rows=one.rows + before.rows, failures=one.failures + before.failures)  # noqa: PLW2901
+        found[one.column, one.value] = one
+    return tuple(found[key] for key in sorted(found))

@@ -1,0 +1,63 @@
+"""Where the files of a run lie below MEND_HOME."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mend.contracts.codec import to_dict
+from mend.runtime.files import write_json
+from mend.runtime.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The folders of design: staging, published, quarantine, dead letters, keys of seen events, reports."""
+
+    settings: Settings
+
+    @property
+    def ops(self) -> Path:
+        """Latest reports under the names that users know."""
+        return self.settings.home / "ops"
+
+    def staged(self, run_id: str) -> Path:
+        """Written, not readable yet."""
+        return self.settings.home / "staging" / f"run={run_id}"
+
+    def published(self, run_id: str) -> Path:
+        """Readable."""
+        return self.settings.published / f"run={run_id}"
+
+    def quarantine(self, run_id: str) -> Path:
+        """Rejected and held events."""
+        return self.settings.home / "quarantine" / f"run={run_id}"
+
+    def dead_letters(self, run_id: str) -> Path:
+        """Events that could not be decoded."""
+        return self.settings.home / "dead_letters" / f"run={run_id}"
+
+    def duplicates(self, run_id: str) -> Path:
+        """Events whose key an earlier one has."""
+        return self.settings.home / "duplicates" / f"run={run_id}"
+
+    def settled_keys(self, run_id: str) -> Path:
+        """Digests of the keys of the run's accepted events."""
+        return self.settings.home / "keys" / f"run={run_id}"
+
+    def keys(self, run_id: str) -> tuple[Path, Path]:
+        """Where the run's keys may lie: still staged, or settled."""
+        return self.staged(run_id) / "keys", self.settled_keys(run_id)
+
+    def checkpoint(self, pipeline: str) -> Path:
+        """Spark's checkpoint of a pipeline."""
+        return self.settings.checkpoints / self.settings.sink_mode.value.lower() / pipeline
+
+    def run_file(self, run_id: str, name: str) -> Path:
+        """Return a run's own copy of a report."""
+        return self.ops / "runs" / run_id / f"{name}.json"
+
+    def write(self, run_id: str, name: str, document: Any) -> None:
+        """Write a report for its run, and as the latest one."""
+        plain = document if isinstance(document, dict) else to_dict(document)
+        write_json(self.run_file(run_id, name), plain)
+        write_json(self.ops / f"{name}.json", plain)

@@ -1,0 +1,203 @@
+"""A pipeline is a file: everything that is special to a topic stands there and nowhere else."""
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+
+from mend.contracts.schema import Schema, SchemaError, parse_schema
+from mend.runtime.errors import UserError
+from mend.runtime.nearest import nearest
+from mend.runtime.yaml_file import YamlFile, load_yaml
+
+KEYS = {
+    "pipeline", "topic", "format", "schema", "mapping", "key", "duplicate_horizon", "event_time", "lateness",
+    "segments", "pii", "rules", "derived", "retention", "drift", "max_events_per_run",
+}  # fmt: skip
+REQUIRED = {"pipeline", "topic", "schema", "key", "event_time", "rules"}
+DURATION = re.compile(r"(\d+)\s*(second|minute|hour|day)s?")
+NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftShares:
+    """Shares of a run's events from which a change counts as drift."""
+
+    additive: float = 0.001
+    breaking: float = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pipeline:
+    """A checked pipeline file. Paths are absolute; `mapping` is contract field → observed field where they differ."""
+
+    name: str
+    path: Path
+    topic: str
+    format: Literal["json", "avro"]
+    schema: Schema
+    schema_path: Path
+    key: tuple[str, ...]
+    event_time: str
+    rules_path: Path
+    mapping: dict[str, str]
+    duplicate_horizon: timedelta = timedelta(days=7)
+    lateness: timedelta = timedelta(minutes=15)
+    segments: tuple[str, ...] = ()
+    pii: frozenset[str] = frozenset()
+    derived: dict[str, str]
+    retention: timedelta = timedelta(days=90)
+    drift: DriftShares = DriftShares()
+    max_events_per_run: int = 2_000_000
+
+    def source(self, field: str) -> str:
+        """Return the observed field that feeds a field of the contract."""
+        return self.mapping.get(field, field)
+
+
+def find_pipeline(folder: Path, name: str) -> Path:
+    """Return the file of a pipeline given by name or path."""
+    as_path = Path(name)
+    if as_path.suffix in {".yml", ".yaml"}:
+        return as_path.absolute()
+    path = (folder / f"{name}.yml").absolute()
+    if not path.exists():
+        known = [one.stem for one in sorted(folder.glob("*.yml"))]
+        raise UserError(f"no pipeline '{name}' in {folder.absolute()}.{nearest(name, known)}")
+    return path
+
+
+def load_pipeline(path: Path) -> Pipeline:
+    """Read and check a pipeline file; every error names file, line and the nearest valid name."""
+    file = load_yaml(path)
+    raw = file.document
+    if not isinstance(raw, dict):
+        raise file.error((), "expected keys and values (pipeline, topic, schema, key, …).")
+    file.check_keys((), raw, KEYS, REQUIRED)
+    schema_path = sibling(file, "schema")
+    schema = read_schema(file, schema_path)
+    pipeline = Pipeline(
+        name=text(file, "pipeline"),
+        path=path.absolute(),
+        topic=text(file, "topic"),
+        format=one_of(file, "format", ("json", "avro")),
+        schema=schema,
+        schema_path=schema_path,
+        key=names(file, "key"),
+        event_time=text(file, "event_time"),
+        rules_path=sibling(file, "rules"),
+        mapping=texts(file, "mapping"),
+        duplicate_horizon=duration(file, "duplicate_horizon", timedelta(days=7)),
+        lateness=duration(file, "lateness", timedelta(minutes=15)),
+        segments=names(file, "segments"),
+        pii=frozenset(names(file, "pii")),
+        derived=texts(file, "derived"),
+        retention=duration(file, "retention", timedelta(days=90)),
+        drift=shares(file),
+        max_events_per_run=whole(file, "max_events_per_run", 2_000_000),
+    )
+    check_names(file, pipeline)
+    return pipeline
+
+
+def check_names(file: YamlFile, pipeline: Pipeline) -> None:
+    """Every name that refers to a field must be one."""
+    if not NAME.fullmatch(pipeline.name):
+        raise file.error(("pipeline",), f"'{pipeline.name}' is not a name (lower-case letters, digits, _).")
+    fields = set(pipeline.schema.names)
+    for key, used in (
+        ("key", pipeline.key),
+        ("segments", pipeline.segments),
+        ("pii", pipeline.pii),
+        ("event_time", (pipeline.event_time,)),
+        ("mapping", pipeline.mapping),
+    ):
+        allowed = fields | (pipeline.derived.keys() if key in {"segments", "pii"} else set())
+        for name in used:
+            if name not in allowed:
+                raise file.error((key,), f"{key}: no field '{name}' in the contract.{nearest(name, allowed)}")
+    for name in pipeline.derived:
+        if name in fields:
+            raise file.error(("derived", name), f"derived column '{name}' has the name of a contract field.")
+
+
+def read_schema(file: YamlFile, path: Path) -> Schema:
+    """Read the contract that the pipeline file names."""
+    try:
+        return parse_schema(orjson.loads(path.read_bytes()))
+    except OSError as error:
+        raise file.error(("schema",), f"the schema file {path} cannot be read ({error.strerror}).") from error
+    except (orjson.JSONDecodeError, SchemaError) as error:
+        raise UserError(f"{path}: {error}. Correct the schema.") from error
+
+
+def sibling(file: YamlFile, key: str) -> Path:
+    """Return a path of the file, relative to the file itself."""
+    return (file.path.absolute().parent / text(file, key)).resolve()
+
+
+def text(file: YamlFile, key: str) -> str:
+    """Return a text value."""
+    value = file.document[key]
+    if not isinstance(value, str) or not value:
+        raise file.error((key,), f"{key}: expected a text, came {value!r}.")
+    return value
+
+
+def one_of(file: YamlFile, key: str, valid: tuple[Any, ...]) -> Any:
+    """Return one of the valid words, the first by default."""
+    value = file.document.get(key, valid[0])
+    if value not in valid:
+        raise file.error((key,), f"{key}: '{value}' is not known.{nearest(str(value), valid)}")
+    return value
+
+
+def names(file: YamlFile, key: str) -> tuple[str, ...]:
+    """Return a list of names."""
+    value = file.document.get(key) or []
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise file.error((key,), f"{key}: expected a list of names, came {value!r}.")
+    return tuple(value)
+
+
+def texts(file: YamlFile, key: str) -> dict[str, str]:
+    """Return a mapping from name to text."""
+    value = file.document.get(key) or {}
+    if not isinstance(value, dict):
+        raise file.error((key,), f"{key}: expected name: text, came {value!r}.")
+    for name, one in value.items():
+        if not isinstance(one, str):
+            raise file.error((key, name), f"{key}.{name}: expected a text, came {one!r}.")
+    return value
+
+
+def duration(file: YamlFile, key: str, default: timedelta) -> timedelta:
+    """Return a length of time such as `15 minutes`."""
+    value = file.document.get(key)
+    if value is None:
+        return default
+    found = DURATION.fullmatch(str(value).strip())
+    if not found:
+        raise file.error((key,), f"{key}: '{value}' is no length of time. Write it like '15 minutes' or '7 days'.")
+    return timedelta(**{f"{found[2]}s": int(found[1])})
+
+
+def whole(file: YamlFile, key: str, default: int) -> int:
+    """Return a positive whole number."""
+    value = file.document.get(key, default)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise file.error((key,), f"{key}: expected a whole number above 0, came {value!r}.")
+    return value
+
+
+def shares(file: YamlFile) -> DriftShares:
+    """Return the shares of events from which a change counts as drift."""
+    raw = file.document.get("drift") or {}
+    file.check_keys(("drift",), raw, {"additive", "breaking"})
+    for key, value in raw.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
+            raise file.error(("drift", key), f"drift.{key}: expected a share above 0 up to 1, came {value!r}.")
+    return DriftShares(**raw)

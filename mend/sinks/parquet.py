@@ -1,0 +1,66 @@
+"""Published Parquet: one folder a run, moved into place by a rename."""
+
+import shutil
+from collections import Counter
+from pathlib import Path
+
+from mend.runtime.files import sync_folder
+from mend.runtime.layout import Layout
+from mend.sinks.port import PartitionRows
+
+COUNT = "SELECT kafka_topic, kafka_partition, count(*) FROM read_parquet($files, union_by_name = true) GROUP BY ALL"
+
+
+class ParquetSink:
+    """Files below PARQUET_OUT: run=<id>/event_date=…/*.parquet. Readers glob `**/*.parquet`."""
+
+    def __init__(self, layout: Layout) -> None:
+        """Publish below the layout's folder of published rows."""
+        self.layout = layout
+
+    def publish(self, run_id: str, accepted: Path) -> None:
+        """Rename the run's folder into place; on another file system it is copied beside it first."""
+        target = self.layout.published(run_id)
+        if accepted.exists() and not target.exists():
+            move_folder(accepted, target)
+
+    def retract(self, run_id: str, into: Path) -> None:
+        """Rename the run's folder out of the readable set."""
+        source = self.layout.published(run_id)
+        if source.exists() and not into.exists():
+            move_folder(source, into)
+
+    def count(self, run_id: str) -> PartitionRows:
+        """Count rows in the files themselves."""
+        return count_rows(self.layout.published(run_id))
+
+    def location(self, run_id: str) -> str:
+        """Return the run's folder."""
+        return str(self.layout.published(run_id))
+
+
+def count_rows(folder: Path) -> PartitionRows:
+    """Count the rows of the Parquet files below a folder by topic and partition."""
+    import duckdb
+
+    files = [str(path) for path in folder.rglob("*.parquet")]
+    if not files:
+        return Counter()
+    with duckdb.connect() as db:
+        rows = db.execute(COUNT, {"files": files}).fetchall()
+    return Counter({(topic, partition): many for topic, partition, many in rows})
+
+
+def move_folder(source: Path, target: Path) -> None:
+    """Move a folder in one step: readers of the target see all of it or nothing, also between file systems."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.stat().st_dev == target.parent.stat().st_dev:
+        source.rename(target)
+    else:
+        # Beside the readable folder, not in it: a reader's glob must not find the copy while it grows.
+        arriving = target.parent.parent / f".arriving-{target.parent.name}" / target.name
+        shutil.rmtree(arriving, ignore_errors=True)
+        shutil.copytree(source, arriving)
+        arriving.rename(target)
+        shutil.rmtree(source)
+    sync_folder(target.parent)

@@ -1,0 +1,75 @@
+"""Carry out what was decided about a staged run: every event to its place. Can be repeated after a crash at any line."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from mend.contracts.decision import Rows, SegmentFilter
+from mend.runtime.layout import Layout
+from mend.sinks.parquet import count_rows, move_folder
+from mend.sinks.port import PartitionRows, Sink
+
+HELD = "reason=held"
+NOT_READ_BY_USERS = ("dead_letters", "duplicates", "keys")
+
+
+def settle(layout: Layout, sink: Sink, run_id: str, rows: Rows, hold: Sequence[SegmentFilter]) -> None:
+    """Move a staged run: quarantine and dead letters first, what readers see last."""
+    staged = layout.staged(run_id)
+    if rows is Rows.PUBLISH_EXCEPT_SEGMENT:
+        split_segments(staged, hold)
+    for reason in sorted((staged / "rejected").glob("reason=*")):
+        move_once(reason, layout.quarantine(run_id) / reason.name)
+    move_once(staged / "dead_letters", layout.dead_letters(run_id))
+    move_once(staged / "duplicates", layout.duplicates(run_id))
+    move_once(staged / "keys", layout.settled_keys(run_id))
+    move_once(staged / "held", layout.quarantine(run_id) / HELD)
+    if rows is Rows.HOLD:
+        move_once(staged / "accepted", layout.quarantine(run_id) / HELD)
+    elif rows in {Rows.PUBLISH, Rows.PUBLISH_EXCEPT_SEGMENT}:
+        sink.publish(run_id, staged / "accepted")
+
+
+def move_once(source: Path, target: Path) -> None:
+    """Move a folder unless it was moved before."""
+    if source.exists() and not target.exists():
+        move_folder(source, target)
+
+
+def held_rows(layout: Layout, run_id: str) -> PartitionRows:
+    """Count the accepted rows of a run that were set aside."""
+    folder = layout.quarantine(run_id) / HELD
+    return count_rows(folder) if folder.exists() else Counter()
+
+
+def split_segments(staged: Path, hold: Sequence[SegmentFilter]) -> None:
+    """Set the failing rows of segments aside: accepted files lose them, `held` gets them.
+
+    A file is replaced only after its held rows are written, and the held file has the accepted file's name: repeating
+    it after a crash gives the same files.
+    """
+    for path in sorted((staged / "accepted").rglob("*.parquet")):
+        table = pq.read_table(path, partitioning=None)
+        failing = failing_rows(table, hold)
+        if not any(failing):
+            continue
+        import pyarrow as pa
+
+        mask = pa.array(failing)
+        aside = staged / "held" / path.relative_to(staged / "accepted")
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(table.filter(mask), aside)
+        replacement = path.with_suffix(".rest")
+        pq.write_table(table.filter(pa.compute.invert(mask)), replacement)
+        replacement.replace(path)
+
+
+def failing_rows(table: "pq.Table", hold: Sequence[SegmentFilter]) -> list[bool]:
+    """Say for each row whether it fails a quality rule and belongs to one of the segments."""
+    passed = table["dq_passed"].to_pylist()
+    values = {one.column: table[one.column].to_pylist() for one in hold}
+    return [
+        not ok and any(str(values[one.column][row]) == one.value for one in hold) for row, ok in enumerate(passed)
+    ]

@@ -1,0 +1,100 @@
+"""Decisions, written down before their first action, and actions, done once."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+import orjson
+from sqlalchemy import select
+
+from mend.contracts.decision import DecisionResult, ToolResult
+from mend.store.database import Database, insert_once
+from mend.store.tables import actions, decisions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedDecision:
+    """A decision as it was recorded; `id` counts up."""
+
+    id: int
+    run_id: str | None
+    decided_at: datetime
+    result: DecisionResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedAction:
+    """An action that was done and what came of it."""
+
+    key: str
+    run_id: str | None
+    action: str
+    target: str | None
+    result: ToolResult
+    at: datetime
+
+
+def action_key(run_id: str, action: str, target: str) -> str:
+    """Return the idempotency key of an action."""
+    return sha256(orjson.dumps([run_id, action, target])).hexdigest()
+
+
+_COLUMNS = [decisions.c[name] for name in RecordedDecision.__dataclass_fields__]
+
+
+class Decisions:
+    """What was decided, and what was done for it."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def record(self, run_id: str | None, decision: DecisionResult, at: datetime) -> int:
+        """Write the decision down and return its id. Durable on return (or at the end of the open transaction)."""
+        row = {
+            "run_id": run_id,
+            "name": decision.decision,
+            "decided_at": at,
+            "evidence_hash": decision.evidence_hash,
+            "matrix_hash": decision.matrix_hash,
+            "result": decision,
+        }
+        with self.database.transaction() as connection:
+            recorded: int = connection.execute(decisions.insert().values(row).returning(decisions.c.id)).scalar_one()
+            return recorded
+
+    def get(self, run_id: str) -> RecordedDecision | None:
+        """Return the newest decision about the run, or None."""
+        found = self._newest(select(*_COLUMNS).where(decisions.c.run_id == run_id), 1)
+        return found[0] if found else None
+
+    def history(self, limit: int = 20) -> tuple[RecordedDecision, ...]:
+        """Return the newest decisions, newest first."""
+        return self._newest(select(*_COLUMNS), limit)
+
+    def first_result(self, key: str) -> ToolResult | None:
+        """Return what came of the action when it was done, or None: ask before acting."""
+        with self.database.reading() as connection:
+            result: ToolResult | None = connection.scalar(select(actions.c.result).where(actions.c.key == key))
+            return result
+
+    def record_action(
+        self, key: str, run_id: str | None, action: str, target: str | None, result: ToolResult, at: datetime
+    ) -> ToolResult:
+        """Write what came of an action, once: if the key is there already, its first result is kept and returned."""
+        row = {"key": key, "run_id": run_id, "action": action, "target": target, "result": result, "at": at}
+        with self.database.transaction() as connection:
+            insert_once(connection, actions, row)
+            first: ToolResult = connection.execute(select(actions.c.result).where(actions.c.key == key)).scalar_one()
+            return first
+
+    def actions(self, run_id: str) -> tuple[RecordedAction, ...]:
+        """Return the actions done for a run, in the order of their time."""
+        wanted = select(actions).where(actions.c.run_id == run_id).order_by(actions.c.at, actions.c.key)
+        with self.database.reading() as connection:
+            return tuple(RecordedAction(**row) for row in connection.execute(wanted).mappings())
+
+    def _newest(self, wanted: Any, limit: int) -> tuple[RecordedDecision, ...]:
+        with self.database.reading() as connection:
+            rows = connection.execute(wanted.order_by(decisions.c.id.desc()).limit(limit)).mappings()
+            return tuple(RecordedDecision(**row) for row in rows)

@@ -1,0 +1,171 @@
+"""The tables. Rows of data are never in them."""
+
+from enum import StrEnum
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+from mend.contracts.decision import DecisionResult, ToolResult
+from mend.contracts.incident import IncidentStatus, Severity
+from mend.contracts.mapping import Mapping
+from mend.contracts.quality import QualityResults
+from mend.contracts.report import RunReport
+from mend.store.columns import Document, FreeText, UtcDateTime, choice
+
+REVISION = "0001"
+"""The newest migration; a test holds it equal to the files in migrations/versions."""
+
+VERSION_TABLE = "mend_version"
+"""Not Alembic's default name: another application's tables may live in the same database."""
+
+NAME = 255
+
+
+class RunState(StrEnum):
+    """Where a run stands, in the order of its life."""
+
+    OPENED = "opened"
+    STAGED = "staged"
+    AUDITED = "audited"
+    DECIDED = "decided"
+    PUBLISHED = "published"
+    HELD = "held"
+    VALIDATED = "validated"
+    FAILED = "failed"
+
+
+class Outcome(StrEnum):
+    """How a run ended; kept when it is validated."""
+
+    PUBLISHED = "published"
+    HELD = "held"
+    FAILED = "failed"
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("run_id", String(NAME), primary_key=True),
+    Column("pipeline", String(NAME), nullable=False),
+    Column("query_id", String(NAME)),
+    Column("batch_id", BigInteger),
+    Column("state", choice(RunState), nullable=False),
+    Column("outcome", choice(Outcome)),
+    Column("attempts", Integer, nullable=False),
+    Column("opened_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime),
+    Column("job_status", String(16)),
+    Column("mapping_version", Integer),
+    Column("rules_version", String(NAME)),
+    Column("published_rows", BigInteger),
+    Column("report", Document(RunReport)),
+    Column("quality", Document(QualityResults)),
+    Column("error", FreeText),
+    Column("cause", FreeText),
+    UniqueConstraint("query_id", "batch_id"),
+    Index(None, "pipeline", "opened_at"),
+)
+
+failures = Table(
+    "failures",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("pipeline", String(NAME), nullable=False),
+    Column("run_id", String(NAME)),
+    Column("error", FreeText, nullable=False),
+    Column("cause", FreeText),
+    Column("at", UtcDateTime, nullable=False),
+    Index(None, "pipeline", "at"),
+)
+
+run_ranges = Table(
+    "run_ranges",
+    metadata,
+    Column("run_id", String(NAME), ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=True),
+    Column("topic", String(NAME), primary_key=True),
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("from_offset", BigInteger, nullable=False),
+    Column("until_offset", BigInteger, nullable=False),
+    Column("records", BigInteger, nullable=False),
+    Column("accepted", BigInteger, nullable=False),
+    Column("rejected", BigInteger, nullable=False),
+    Column("dead_letter", BigInteger, nullable=False),
+    Column("duplicate", BigInteger, nullable=False),
+    Column("published", BigInteger),
+    Column("held", BigInteger),
+    Index(None, "topic", "partition", "from_offset"),
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    # No foreign key: a report that a user hands in may name a run that this store never saw.
+    Column("run_id", String(NAME), index=True),
+    Column("name", String(NAME), nullable=False),
+    Column("decided_at", UtcDateTime, nullable=False),
+    Column("evidence_hash", String(NAME)),
+    Column("matrix_hash", String(NAME)),
+    Column("result", Document(DecisionResult), nullable=False),
+)
+
+actions = Table(
+    "actions",
+    metadata,
+    Column("key", String(NAME), primary_key=True),
+    Column("run_id", String(NAME), index=True),
+    Column("action", String(NAME), nullable=False),
+    Column("target", FreeText),
+    Column("result", Document(ToolResult), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+)
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("id", String(NAME), primary_key=True),
+    Column("incident_type", String(NAME), nullable=False),
+    Column("summary", FreeText, nullable=False),
+    Column("context", JSON, nullable=False),
+    Column("severity", choice(Severity), nullable=False),
+    Column("status", choice(IncidentStatus), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False, index=True),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Column("resolved_at", UtcDateTime),
+    Column("escalated", Boolean, nullable=False),
+    Column("escalated_at", UtcDateTime),
+    Column("resolution_notes", FreeText),
+    Column("created_by", String(NAME), nullable=False),
+)
+
+mappings = Table(
+    "mappings",
+    metadata,
+    Column("pipeline", String(NAME), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("recipe", Document(Mapping), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("created_by", String(NAME), nullable=False),
+    Column("decision_run", String(NAME)),
+)

@@ -1,0 +1,61 @@
+"""Kafka as a stream, and the offsets that Spark's checkpoint promises for a batch."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import orjson
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+TIMEOUT_MS = 20_000
+"""A broker that does not answer for so long fails the job, which is retried; Kafka's own minute is too patient."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OffsetRange:
+    """Offsets [from_offset, until_offset) of one partition."""
+
+    topic: str
+    partition: int
+    from_offset: int
+    until_offset: int
+
+
+def kafka_stream(session: "SparkSession", *, broker: str, topic: str, most_events: int) -> "DataFrame":
+    """Read a topic from its earliest offset; at most `most_events` a batch. Offsets that are gone fail the query."""
+    return (
+        session.readStream.format("kafka")
+        .option("kafka.bootstrap.servers", broker)
+        .option("subscribe", topic)
+        .option("startingOffsets", "earliest")
+        .option("failOnDataLoss", "true")
+        .option("includeHeaders", "true")
+        .option("maxOffsetsPerTrigger", most_events)
+        .option("kafka.default.api.timeout.ms", TIMEOUT_MS)
+        .option("kafka.request.timeout.ms", TIMEOUT_MS // 2)
+        .option("kafka.max.partition.fetch.bytes", 8 * 2**20)
+        .option("kafka.fetch.max.bytes", 64 * 2**20)
+        .option("kafka.max.poll.records", 5_000)
+        .load()
+    )
+
+
+def batch_ranges(checkpoint: Path, batch_id: int) -> tuple[OffsetRange, ...]:
+    """Return the offsets that the checkpoint's write-ahead log promises for a batch, partition by partition."""
+    until = logged_offsets(checkpoint / "offsets" / str(batch_id))
+    before = checkpoint / "offsets" / str(batch_id - 1)
+    since = logged_offsets(before) if batch_id > 0 else logged_offsets(checkpoint / "sources" / "0" / "0")
+    return tuple(
+        OffsetRange(topic=topic, partition=partition, from_offset=since.get((topic, partition), 0), until_offset=end)
+        for (topic, partition), end in sorted(until.items())
+    )
+
+
+def logged_offsets(path: Path) -> dict[tuple[str, int], int]:
+    """Read the last line of an offset log: {"topic": {"partition": offset}}."""
+    document = orjson.loads(path.read_text(encoding="utf-8").splitlines()[-1].removeprefix("v1"))
+    return {
+        (topic, int(partition)): offset for topic, offsets in document.items() for partition, offset in offsets.items()
+    }
