@@ -59,7 +59,7 @@ def _missing(column: str) -> str:
 
 
 def _numeric(column: str, condition: str) -> str:
-    """Let numbers pass only: a text fails to bind at `< 0` instead of failing to convert in some row; NaN > Infinity."""
+    """Let numbers pass only: a text fails to bind at `< 0`, not to convert in some row; NaN > Infinity."""
     return f"({condition}) AND ({column} < 0) IS NOT NULL AND {column} <= {INFINITY}"
 
 

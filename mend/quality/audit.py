@@ -1,4 +1,4 @@
-"""The audit: Great Expectations over a run's staged rows. Nothing is sent anywhere; nothing is written but the result."""
+"""The audit: Great Expectations over a run's staged rows. It writes nothing and sends nothing anywhere."""
 
 import logging
 import warnings

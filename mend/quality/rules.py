@@ -108,9 +108,11 @@ def _written(document: Document, node: Node) -> _Written:
     fields = document.fields(node, "an expectation")
     if "expectation_type" not in fields:
         document.fail(node, "expectation_type is missing.")
-    kind = document.text(fields["expectation_type"][1], "expectation_type")
+    spelling = document.text(fields["expectation_type"][1], "expectation_type")
+    kind = spelling.lower()  # before the library's first version, a pair's A and B were large letters
     if kind not in EXPECTATIONS:
-        document.fail(fields["expectation_type"][1], f"expectation '{kind}' is not known.{nearest(kind, EXPECTATIONS)}")
+        hint = nearest(kind, EXPECTATIONS)
+        document.fail(fields["expectation_type"][1], f"expectation '{spelling}' is not known.{hint}")
     term = EXPECTATIONS[kind]
     where = ("column_A", "column_B") if term.pair else ("column",)
     document.known(fields, {"expectation_type", "severity", "meta", *where, *term.arguments}, kind)

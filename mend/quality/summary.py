@@ -26,7 +26,7 @@ def verdict(results: Sequence[ExpectationResult]) -> Verdict:
 def summarise(
     results: Sequence[ExpectationResult], *, rules: RuleSet, rows: int, run_id: str, now: datetime
 ) -> QualityResults:
-    """Return the audit's file. All counts are of expectations; a failed warning is counted although it fails nothing."""
+    """Return the audit's file. It counts expectations; a failed warning counts although it fails nothing."""
     if not results:
         return no_validation("No expectation ran.", rules=rules, run_id=run_id, now=now)
     decided = verdict(results)

@@ -22,9 +22,7 @@ class Term:
 
 
 def _row(word: str, *required: str, optional: tuple[str, ...] = (), severity: RuleSeverity = "quality") -> Term:
-    return Term(
-        word=word, severity=severity, required=frozenset(required), optional=frozenset((*optional, "mostly"))
-    )
+    return Term(word=word, severity=severity, required=frozenset(required), optional=frozenset((*optional, "mostly")))
 
 
 BOUNDS = ("min_value", "max_value", "strict_min", "strict_max")

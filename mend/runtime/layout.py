@@ -60,4 +60,8 @@ class Layout:
         """Write a report for its run, and as the latest one."""
         plain = document if isinstance(document, dict) else to_dict(document)
         write_json(self.run_file(run_id, name), plain)
-        write_json(self.ops / f"{name}.json", plain)
+        self.write_latest(name, plain)
+
+    def write_latest(self, name: str, document: dict[str, Any]) -> None:
+        """Write a report that belongs to no run."""
+        write_json(self.ops / f"{name}.json", document)

@@ -10,8 +10,8 @@ from sqlalchemy.exc import DatabaseError, DataError, DBAPIError, IntegrityError,
 
 from mend.runtime.errors import UserError
 
-READING = "mend_reading"
-"""Execution option of a transaction that only reads."""
+BEGIN = "mend_begin"
+"""Execution option: with which statement SQLite begins a transaction ("" for none)."""
 
 ADVICE = {
     "unable to open database file": "Check that its folder exists and is writable, or set DATABASE_URL.",
@@ -54,7 +54,7 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._readers = engine.execution_options(**{READING: True})
+        self._readers = engine.execution_options(**{BEGIN: "BEGIN DEFERRED"})
         self._thread = threading.local()
 
     def transaction(self) -> AbstractContextManager[Connection]:
@@ -85,5 +85,7 @@ def insert_once(connection: Connection, table: Table, values: dict[str, Any]) ->
         from sqlalchemy.dialects.postgresql import insert
     else:
         from sqlalchemy.dialects.sqlite import insert  # type: ignore[assignment]
-    result: CursorResult[Any] = connection.execute(insert(table).values(**values).on_conflict_do_nothing())
+    # Without the option SQLAlchemy does not ask the driver how many rows an INSERT made.
+    once = insert(table).values(**values).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+    result: CursorResult[Any] = connection.execute(once)
     return result.rowcount == 1

@@ -60,8 +60,8 @@ class Decisions:
             "result": decision,
         }
         with self.database.transaction() as connection:
-            recorded: int = connection.execute(decisions.insert().values(row).returning(decisions.c.id)).scalar_one()
-            return recorded
+            key: Any = connection.execute(decisions.insert().values(row)).inserted_primary_key
+            return int(key[0])
 
     def get(self, run_id: str) -> RecordedDecision | None:
         """Return the newest decision about the run, or None."""

@@ -13,7 +13,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from mend.runtime.errors import UserError
 from mend.runtime.nearest import nearest
-from mend.store.database import READING, Database
+from mend.store.database import BEGIN, Database
 from mend.store.decisions import Decisions
 from mend.store.incidents import SqlIncidents
 from mend.store.ledger import Ledger
@@ -145,5 +145,6 @@ def set_up_sqlite(connection: Any, _record: ConnectionPoolEntry) -> None:
 
 def begin_sqlite(connection: Connection) -> None:
     """Take the write lock at the start: a transaction that reads first and writes later would fail, not wait."""
-    reading = connection.get_execution_options().get(READING, False)
-    connection.exec_driver_sql("BEGIN DEFERRED" if reading else "BEGIN IMMEDIATE")
+    statement = connection.get_execution_options().get(BEGIN, "BEGIN IMMEDIATE")
+    if statement:
+        connection.exec_driver_sql(statement)

@@ -2,14 +2,14 @@
 
 import fcntl
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from sqlalchemy import Connection, Engine, text
 
 from mend.runtime.errors import UserError
-from mend.store.database import Database
+from mend.store.database import BEGIN, Database, unavailable_said
 from mend.store.tables import REVISION, VERSION_TABLE
 
 if TYPE_CHECKING:
@@ -20,10 +20,13 @@ ADVISORY_LOCK = 0x4D454E44  # "MEND"
 
 
 def prepare(database: Database) -> None:
-    """Check version and writability; migrate when the version is older. An up-to-date store costs two queries."""
-    if is_current(database):
-        return
-    with alone(database.engine):
+    """Check version and writability; migrate when the version is older. An up-to-date store costs three queries."""
+    with file_lock(database.engine, fcntl.LOCK_SH):
+        if is_current(database):
+            return
+    with file_lock(database.engine, fcntl.LOCK_EX):
+        if is_current(database):
+            return
         if database.engine.dialect.name == "sqlite":
             use_wal(database.engine)
         with database.transaction() as connection:
@@ -69,19 +72,33 @@ def in_wal(connection: Connection) -> bool:
 
 def use_wal(engine: Engine) -> None:
     """Switch an SQLite file to write-ahead logging; it stays so. Where the file system cannot, SQLite keeps its way."""
-    with closing(engine.raw_connection()) as raw:
-        raw.cursor().execute("PRAGMA journal_mode=WAL")
+    with unavailable_said(engine.url), engine.execution_options(**{BEGIN: ""}).connect() as connection:
+        connection.exec_driver_sql("PRAGMA journal_mode=WAL")
 
 
 @contextmanager
-def alone(engine: Engine) -> Iterator[None]:
-    """Keep other processes from preparing the same SQLite file: the switch to WAL does not wait for locks by itself."""
+def file_lock(engine: Engine, kind: int) -> Iterator[None]:
+    """Let nobody look at an SQLite file while it is prepared: the switch to WAL fails, and does not wait, if one does.
+
+    For a server its advisory lock does that.
+    """
     if engine.dialect.name != "sqlite" or engine.url.query.get("uri"):
         yield
         return
-    with Path(f"{engine.url.database}.lock").open("ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with lock_file(Path(f"{engine.url.database}.lock")) as lock:
+        fcntl.flock(lock, kind)
         yield
+
+
+def lock_file(path: Path) -> BinaryIO:
+    """Open the lock file; a folder that cannot be written is found here."""
+    try:
+        return path.open("ab")
+    except OSError as error:
+        raise UserError(
+            f"The store's folder {path.absolute().parent} cannot be written: {error.strerror}. "
+            "Make it writable for this user, or set MEND_HOME or DATABASE_URL."
+        ) from error
 
 
 def upgrade(connection: Connection) -> None:

@@ -1,18 +1,21 @@
-"""Carry out what was decided about a staged run: every event to its place. Can be repeated after a crash at any line."""
+"""Carry out what was decided about a staged run; it can be repeated after a crash at any line."""
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import reduce
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mend.contracts.decision import Rows, SegmentFilter
+from mend.curate.counts import MISSING_SEGMENT
 from mend.runtime.layout import Layout
 from mend.sinks.parquet import count_rows, move_folder
 from mend.sinks.port import PartitionRows, Sink
 
 HELD = "reason=held"
-NOT_READ_BY_USERS = ("dead_letters", "duplicates", "keys")
 
 
 def settle(layout: Layout, sink: Sink, run_id: str, rows: Rows, hold: Sequence[SegmentFilter]) -> None:
@@ -53,23 +56,23 @@ def split_segments(staged: Path, hold: Sequence[SegmentFilter]) -> None:
     for path in sorted((staged / "accepted").rglob("*.parquet")):
         table = pq.read_table(path, partitioning=None)
         failing = failing_rows(table, hold)
-        if not any(failing):
+        if not pc.any(failing).as_py():
             continue
-        import pyarrow as pa
-
-        mask = pa.array(failing)
         aside = staged / "held" / path.relative_to(staged / "accepted")
         aside.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(table.filter(mask), aside)
+        pq.write_table(table.filter(failing), aside)
         replacement = path.with_suffix(".rest")
-        pq.write_table(table.filter(pa.compute.invert(mask)), replacement)
+        pq.write_table(table.filter(pc.invert(failing)), replacement)
         replacement.replace(path)
 
 
-def failing_rows(table: "pq.Table", hold: Sequence[SegmentFilter]) -> list[bool]:
+def failing_rows(table: pa.Table, hold: Sequence[SegmentFilter]) -> pa.ChunkedArray:
     """Say for each row whether it fails a quality rule and belongs to one of the segments."""
-    passed = table["dq_passed"].to_pylist()
-    values = {one.column: table[one.column].to_pylist() for one in hold}
-    return [
-        not ok and any(str(values[one.column][row]) == one.value for one in hold) for row, ok in enumerate(passed)
-    ]
+    in_segment = reduce(pc.or_, [segment_rows(table, one) for one in hold])
+    return pc.and_(pc.invert(table["dq_passed"]), in_segment)
+
+
+def segment_rows(table: pa.Table, segment: SegmentFilter) -> pa.ChunkedArray:
+    """Say for each row whether it has the segment's value; a null is the value `(missing)`."""
+    values = pc.fill_null(table[segment.column].cast(pa.string()), MISSING_SEGMENT)
+    return pc.equal(values, segment.value)

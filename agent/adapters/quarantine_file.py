@@ -1,0 +1,45 @@
+"""Orders to set rows aside, as files that the publishing executes and people read."""
+
+import re
+from datetime import UTC
+from itertools import count
+from pathlib import Path
+
+from agent.ports import QuarantineOrder
+from mend.contracts import codec
+from mend.runtime.files import write_json
+
+
+class FileQuarantine:
+    """Keeps `<folder>/<reason>/<YYYYmmdd_HHMMSS>/metadata.json`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def record(self, order: QuarantineOrder) -> str:
+        """Write the order into a folder of its own."""
+        # A reason may come from a user's rule or tool: it names a folder here and never leads out of it.
+        parent = self.folder / re.sub(r"[^A-Za-z0-9_-]", "_", order.reason)
+        path = new_folder(parent, order.quarantined_at.astimezone(UTC).strftime("%Y%m%d_%H%M%S"))
+        document = {
+            "quarantined_at": order.quarantined_at.isoformat(),
+            "reason": order.reason,
+            "filter_condition": order.filter_condition,
+            "segments": [codec.to_dict(one) for one in order.segments],
+            "source_path": order.source_path,
+            "quarantine_path": str(path),
+        }
+        write_json(path / "metadata.json", document)
+        return str(path)
+
+
+def new_folder(parent: Path, name: str) -> Path:
+    """Make a folder that nobody has; orders of one second are numbered."""
+    for number in count(1):
+        path = parent / (name if number == 1 else f"{name}_{number}")
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return path
+    raise AssertionError("count() does not end")

@@ -1,0 +1,96 @@
+"""The ports over the store and the incident log; imported only where a store is."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from agent.ports import JournalPort
+from mend.contracts.decision import DecisionLogLine, DecisionResult, ToolResult
+from mend.contracts.incident import Incident, Severity
+from mend.contracts.mapping import MappedField
+from mend.incidents.log import IncidentLog
+from mend.runtime.errors import UserError
+from mend.store.decisions import Decisions
+from mend.store.mappings import Mappings
+
+
+class StoreIncidents:
+    """Incidents in the incident log, which falls back to a file while the database is away."""
+
+    def __init__(self, log: IncidentLog) -> None:
+        self.log = log
+
+    def open(
+        self, incident_type: str, summary: str, context: dict[str, Any], severity: Severity, at: datetime
+    ) -> Incident:
+        """Log the incident and mark it as brought before a person."""
+        opened = self.log.log_incident(str(uuid4()), incident_type, summary, severity, at, context=context)
+        return self.log.escalate_incident(opened.id, "", at)
+
+
+class StoreMappings:
+    """The mappings of one pipeline; version 1 is its contract, so the first remap makes version 2."""
+
+    def __init__(self, mappings: Mappings, pipeline: str, contract: tuple[MappedField, ...]) -> None:
+        self.mappings = mappings
+        self.pipeline = pipeline
+        self.contract = contract
+
+    def apply(self, mapping: dict[str, Any], at: datetime) -> int:
+        """Append a version with the new fields."""
+        renamed = sorted(name for name, change in mapping.items() if "renamed_from" in change)
+        if renamed:
+            raise UserError(
+                f"{self.pipeline}: '{renamed[0]}' is a renamed field. Add it to `mapping` of the pipeline file."
+            )
+        current = self.mappings.current(self.pipeline)
+        base = current.version if current else self._first(at)
+        fields = current.fields if current else self.contract
+        known = {one.name for one in fields}
+        added = tuple(added_field(name, change) for name, change in mapping.items() if name not in known)
+        if not added:
+            return base
+        return self.mappings.append(self.pipeline, (*fields, *added), at, created_by="decision", base=base)
+
+    def _first(self, at: datetime) -> int:
+        return self.mappings.append(self.pipeline, self.contract, at, created_by="contract", base=0)
+
+
+def added_field(name: str, change: dict[str, Any]) -> MappedField:
+    """Return the field of a mapping."""
+    return MappedField(name=name, source=name, type=str(change["type"]), nullable=True, added=True)
+
+
+class StoreActs:
+    """What was done already, in the table of actions."""
+
+    def __init__(self, decisions: Decisions) -> None:
+        self.decisions = decisions
+
+    def find(self, key: str) -> ToolResult | None:
+        """Read the first result."""
+        return self.decisions.first_result(key)
+
+    def keep(self, key: str, run_id: str | None, tool: str, target: str, result: ToolResult) -> None:
+        """Insert a row; one that is there stays."""
+        at = datetime.fromisoformat(result.timestamp)
+        self.decisions.record_action(key, run_id, tool, target, result, at)
+
+
+class StoreJournal:
+    """Writes decisions into the store before the files."""
+
+    def __init__(self, decisions: Decisions, files: JournalPort) -> None:
+        self.decisions = decisions
+        self.files = files
+
+    def record(self, decision: DecisionResult, line: DecisionLogLine) -> None:
+        """Insert a row, then write the files."""
+        bare = replace(decision, actions_taken=())
+        self.decisions.record(decision.run_id, bare, datetime.fromisoformat(decision.timestamp))
+        self.files.record(decision, line)
+
+    def finish(self, decision: DecisionResult) -> None:
+        """Rewrite the file; the acts themselves are in the store already."""
+        self.files.finish(decision)

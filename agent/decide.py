@@ -1,0 +1,296 @@
+"""From evidence to a decision, and from a decision to the acts that it asks for. Pure: nothing is done here."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from hashlib import sha256
+from typing import Any
+
+import orjson
+
+from agent import matrix as table
+from agent.context import DecisionContext
+from agent.matrix import Matrix, Rule, Verdict
+from agent.phrases import clean
+from agent.sanity import moment
+from agent.signals import JobStatus, Signals, signals_of
+from mend.contracts import codec
+from mend.contracts.decision import (
+    Action,
+    ActionTaken,
+    ContextSummary,
+    DecisionLogLine,
+    DecisionResult,
+    Rows,
+    SegmentFilter,
+)
+from mend.contracts.incident import Severity
+from mend.contracts.report import RunReport
+
+DAG = "autonomous_data_pipeline"
+TASK = "run_spark_job"
+BACK_OFF = timedelta(seconds=30)
+"""Pause before the first retrigger of a failed job; it doubles each time."""
+MOST_INCIDENTS = 10
+ROWS = {
+    Rows.PUBLISH: "Rows that fit the contract are published.",
+    Rows.PUBLISH_EXCEPT_SEGMENT: "All but the failing rows of the segment are published.",
+    Rows.HOLD: "The run's rows are held.",
+    Rows.NOTHING: "Nothing is published.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """One call of a tool that a decision asks for. Run, tool and target say whether it was done already."""
+
+    tool: str
+    target: str
+    params: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """A decision, the verdict behind it and the acts that it asks for."""
+
+    context: DecisionContext
+    verdict: Verdict
+    decision: DecisionResult
+    acts: tuple[Act, ...]
+
+
+def decide(context: DecisionContext, matrix: Matrix) -> DecisionResult:
+    """Decide by the rules alone. The same context and matrix give the same decision, to the byte."""
+    return judge(context, matrix).decision
+
+
+def judge(context: DecisionContext, matrix: Matrix) -> Judgement:
+    """Decide, and say what is to be done."""
+    signals = signals_of(context, matrix.limits)
+    verdict = table.decide(signals, matrix)
+    excepted = any(rule.rows is Rows.PUBLISH_EXCEPT_SEGMENT for rule in verdict.rules)
+    hold = tuple(SegmentFilter(column=one.column, value=one.value) for one in signals.localised if excepted)
+    decision = result(context, verdict, hold, matrix.version)
+    return Judgement(
+        context=context, verdict=verdict, decision=decision, acts=plan(context, verdict, decision, signals)
+    )
+
+
+def judge_failure(context: DecisionContext, error: Exception) -> Judgement:
+    """Decide when deciding itself failed: a person is called, and nothing is published."""
+    rule = table.Rule(
+        id="decision_failed",
+        when=table.AllOf(()),
+        actions=(Action.ESCALATE,),
+        rows=Rows.HOLD,
+        severity=Severity.CRITICAL,
+        reason="",
+    )
+    why = f"the decision could not be made: {type(error).__name__}: {error}"
+    verdict = Verdict(rules=(rule,), reasons=(clean(why, 240),), actions=rule.actions, rows=rule.rows)
+    decision = result(context, verdict, (), None)
+    return Judgement(
+        context=context, verdict=verdict, decision=decision, acts=(escalation(context, verdict, decision),)
+    )
+
+
+def result(
+    context: DecisionContext, verdict: Verdict, hold: tuple[SegmentFilter, ...], version: str | None
+) -> DecisionResult:
+    """Write a verdict down. Confidence is 1: a table does not estimate; doubt about the data has rules of its own."""
+    return DecisionResult(
+        decision=verdict.decision.value,
+        actions=verdict.actions,
+        rows=verdict.rows,
+        rules=tuple(rule.id for rule in verdict.rules),
+        reasoning=reasoning(verdict),
+        confidence=1.0,
+        escalation_required=verdict.escalates,
+        timestamp=context.timestamp,
+        run_id=context.run,
+        allowed=allowed(verdict.actions),
+        hold=hold,
+        evidence_hash=sha256(codec.dumps(context)).hexdigest(),
+        matrix_hash=version,
+    )
+
+
+def reasoning(verdict: Verdict) -> str:
+    """Return the facts with the rules that they fired, and what becomes of the rows."""
+    facts = "; ".join(f"{why} [{rule.id}]" for rule, why in zip(verdict.rules, verdict.reasons, strict=True))
+    return f"{facts[:1].upper()}{facts[1:]}. {ROWS[verdict.rows]}"
+
+
+def allowed(actions: tuple[Action, ...]) -> tuple[Action, ...]:
+    """Return what may be done for the run: what the table chose, or calling a person, which is always more cautious."""
+    return actions if Action.ESCALATE in actions else (*actions, Action.ESCALATE)
+
+
+def plan(context: DecisionContext, verdict: Verdict, decision: DecisionResult, signals: Signals) -> tuple[Act, ...]:
+    """Return the acts of a decision in the order in which they are done; a person is called last, knowing the rest."""
+    acts: list[Act] = []
+    if Action.REMAP in decision.actions:
+        acts.append(remap(context))
+    if Action.RETRIGGER in decision.actions:
+        acts.append(retrigger(context, signals))
+    acts += quarantines(decision, verdict)
+    acts += calls(decision, verdict)
+    if Action.ESCALATE in decision.actions:
+        acts.append(escalation(context, verdict, decision))
+    return tuple(acts)
+
+
+def remap(context: DecisionContext) -> Act:
+    """Map the new fields and the renamed ones."""
+    mapping = mapping_of(context.run_report) if isinstance(context.run_report, RunReport) else {}
+    return Act(tool="apply_schema_remap", target=",".join(sorted(mapping)), params={"mapping": mapping})
+
+
+def mapping_of(report: RunReport) -> dict[str, Any]:
+    """Return the change of the mapping that the report's drift asks for, by observed field."""
+    if report.drift is None:
+        return {}
+    renamed = {one.new: {"renamed_from": one.old} for one in report.drift.renamed_candidates}
+    added = {
+        one.name: {"type": one.type, "nullable": True}
+        for one in report.drift.added
+        if one.name not in renamed and one.type.lower() != "null"
+    }
+    return added | renamed
+
+
+def retrigger(context: DecisionContext, signals: Signals) -> Act:
+    """Run again: a failed job after a pause that doubles each time, late events with the next batch."""
+    now = moment(context.timestamp)
+    failed = signals.job_status is JobStatus.FAILED and now is not None
+    start = (now + BACK_OFF * 2**context.retriggers).isoformat() if failed and now else None
+    return Act(
+        tool="retrigger_task",
+        target=f"{DAG}.{TASK}",
+        params={"dag_id": DAG, "task_id": TASK, "execution_date": start},
+    )
+
+
+def quarantines(decision: DecisionResult, verdict: Verdict) -> Iterator[Act]:
+    """Set rows aside, an order for each rule that asks for it."""
+    run = decision.run_id or "unknown"
+    for rule in verdict.rules:
+        if Action.QUARANTINE not in rule.actions:
+            continue
+        in_segments = rule.rows is Rows.PUBLISH_EXCEPT_SEGMENT
+        segments = [{"column": one.column, "value": one.value} for one in decision.hold] if in_segments else []
+        source = f"staging/run={run}" if in_segments else f"quarantine/run={run}"
+        yield Act(
+            tool="quarantine_records",
+            target=rule.id,
+            params={"filter_condition": segments, "source_path": source, "reason": rule.id},
+        )
+
+
+def calls(decision: DecisionResult, verdict: Verdict) -> Iterator[Act]:
+    """Call the tools that rules name beside their actions; an escalation cancels these, too."""
+    cancelled = {"retrigger_task", "apply_schema_remap"} if decision.escalation_required else set()
+    for rule in verdict.rules:
+        for at, call in enumerate(rule.calls):
+            if call.tool not in cancelled:
+                yield Act(tool=call.tool, target=f"{rule.id}/{at}", params=call.params)
+
+
+def escalation(context: DecisionContext, verdict: Verdict, decision: DecisionResult) -> Act:
+    """Call a person, with the context that they need."""
+    rule: Rule = verdict.gravest
+    facts = {
+        "run_id": decision.run_id,
+        "rules": list(decision.rules),
+        "rows": decision.rows.value,
+        "figures": codec.to_dict(summary(context)),
+        "consecutive_failures": context.consecutive_failures,
+        "circuit": "open" if any(one.opens_circuit for one in verdict.rules) else "closed",
+        "recent_incidents": list(context.recent_incidents[:MOST_INCIDENTS]),
+        "evidence_hash": decision.evidence_hash,
+    }
+    return Act(
+        tool="escalate_incident",
+        target=rule.id,
+        params={
+            "summary": decision.reasoning,
+            "context": facts,
+            "severity": rule.severity.value,
+            "incident_type": rule.id,
+        },
+    )
+
+
+def summary(context: DecisionContext) -> ContextSummary:
+    """Return the figures that the log repeats; None where the report could not be read."""
+    report = context.run_report if isinstance(context.run_report, RunReport) else None
+    return ContextSummary(
+        total_records=report.total_records if report else None,
+        late_records=report.late_records if report else None,
+        dq_failures=report.dq_failures if report else None,
+        schema_drift=report.schema_drift_detected if report else None,
+    )
+
+
+def log_line(context: DecisionContext, decision: DecisionResult) -> DecisionLogLine:
+    """Return the decision's line in the log."""
+    return DecisionLogLine(
+        timestamp=decision.timestamp,
+        decision=decision.decision,
+        reasoning=decision.reasoning,
+        confidence=decision.confidence,
+        escalation_required=decision.escalation_required,
+        actions_count=len(decision.actions),
+        context_summary=summary(context),
+        run_id=decision.run_id,
+        rules=decision.rules,
+        evidence_hash=decision.evidence_hash,
+        matrix_hash=decision.matrix_hash,
+    )
+
+
+def run_key(context: DecisionContext) -> str:
+    """Return what tells this run from all others, so that an act is done once for it.
+
+    Without a run id it is what the documents say, if they say when that was: two runs may have the same figures.
+    """
+    if context.run:
+        return context.run
+    report = context.run_report
+    dated = isinstance(report, RunReport) and (report.timestamp or report.end_time)
+    evidence = replace(context, timestamp="") if dated else context
+    return sha256(codec.dumps(evidence)).hexdigest()
+
+
+def act_key(run: str, act: Act) -> str:
+    """Return the idempotency key of an act: run, tool and target."""
+    return sha256(orjson.dumps([run, act.tool, act.target])).hexdigest()
+
+
+def act_failed(context: DecisionContext, verdict: Verdict, decision: DecisionResult) -> Act:
+    """Call a person because an act failed."""
+    call = escalation(context, verdict, decision)
+    return replace(
+        call,
+        target="act_failed",
+        params={**call.params, "incident_type": "act_failed", "severity": Severity.HIGH.value},
+    )
+
+
+def settled(decision: DecisionResult, taken: tuple[ActionTaken, ...]) -> DecisionResult:
+    """Return the decision with what was done. A failed act calls a person; unless rows are set aside, all are held."""
+    failed = [one for one in taken if not one.result.success]
+    if not failed:
+        return replace(decision, actions_taken=taken)
+    held = any(one.tool == "quarantine_records" for one in failed)
+    return replace(
+        decision,
+        decision=Action.ESCALATE.value,
+        actions=decision.actions if decision.escalation_required else (*decision.actions, Action.ESCALATE),
+        allowed=(Action.ESCALATE,),
+        rules=(*decision.rules, "act_failed"),
+        rows=max(decision.rows, Rows.HOLD, key=list(Rows).index) if held else decision.rows,
+        reasoning=f"{decision.reasoning} {failed[0].tool} failed: {failed[0].result.message} [act_failed].",
+        escalation_required=True,
+        actions_taken=taken,
+    )

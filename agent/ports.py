@@ -1,0 +1,103 @@
+"""What the tools need of the world: a port has one or two verbs and stands here, beside its users."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from mend.contracts.decision import DecisionLogLine, DecisionResult, SegmentFilter, ToolResult
+from mend.contracts.incident import Incident, Severity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retrigger:
+    """A task that shall run again; `execution_date` (ISO 8601) is the moment before which it must not start."""
+
+    dag_id: str
+    task_id: str
+    execution_date: str | None
+    requested_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuarantineOrder:
+    """Rows to set aside: those of the segments that fail a rule, or the rejected ones where no segment is named."""
+
+    reason: str
+    source_path: str
+    filter_condition: str
+    segments: tuple[SegmentFilter, ...]
+    quarantined_at: datetime
+
+
+class IncidentPort(Protocol):
+    """Where incidents are kept."""
+
+    def open(
+        self, incident_type: str, summary: str, context: dict[str, Any], severity: Severity, at: datetime
+    ) -> Incident:
+        """Keep a new open incident; durable on return."""
+
+
+class MappingPort(Protocol):
+    """Where the active mapping is kept."""
+
+    def apply(self, mapping: dict[str, Any], at: datetime) -> int:
+        """Add the mapping to the active one, used from the next run on; return the new version.
+
+        A mapping that is active already changes nothing.
+        """
+
+
+class QuarantinePort(Protocol):
+    """Where orders to set rows aside are kept until the publishing executes them."""
+
+    def record(self, order: QuarantineOrder) -> str:
+        """Keep the order and return the path of the rows to come; two orders never share one."""
+
+
+class RetriggerPort(Protocol):
+    """Where the runner looks for tasks to run again."""
+
+    def request(self, retrigger: Retrigger) -> None:
+        """Hand the request over; durable on return."""
+
+
+class NoticePort(Protocol):
+    """Where people read what happened."""
+
+    def say(self, message: str, severity: str, title: str) -> str:
+        """Pass the message on and return where it can be read."""
+
+
+class ActPort(Protocol):
+    """What was done already, so that nothing is done twice."""
+
+    def find(self, key: str) -> ToolResult | None:
+        """Return the result of the act when it was done, None if it never was."""
+
+    def keep(self, key: str, run_id: str | None, tool: str, target: str, result: ToolResult) -> None:
+        """Keep the result of an act; durable on return. A result that is there already stays."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """The world as the tools see it."""
+
+    incidents: IncidentPort
+    mappings: MappingPort
+    quarantine: QuarantinePort
+    retriggers: RetriggerPort
+    notices: NoticePort
+    acts: ActPort
+    clock: Callable[[], datetime]
+
+
+class JournalPort(Protocol):
+    """Where decisions are written down."""
+
+    def record(self, decision: DecisionResult, line: DecisionLogLine) -> None:
+        """Write the decision down before its first act; durable on return."""
+
+    def finish(self, decision: DecisionResult) -> None:
+        """Write down what was done."""

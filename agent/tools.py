@@ -1,0 +1,140 @@
+"""The tools of the decision service: each does one thing through a port and returns what came of it.
+
+A user's tool is a function like these in a file of its own, marked with `@tool`: see docs/extending.md.
+"""
+
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from inspect import signature
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from agent.phrases import clean, listed, quoted
+from agent.ports import Ports, QuarantineOrder, Retrigger
+from mend.contracts import codec
+from mend.contracts.decision import SegmentFilter, ToolResult
+from mend.contracts.incident import Severity
+from mend.runtime.errors import UserError
+from mend.runtime.nearest import nearest
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A tool and the name under which it is called."""
+
+    name: str
+    function: Callable[..., ToolResult]
+
+    def __call__(self, ports: Ports, **params: Any) -> ToolResult:
+        """Run the tool; a parameter that it does not take is a UserError."""
+        try:
+            signature(self.function).bind(ports, **params)
+        except TypeError as error:
+            raise UserError(f"{self.name}: {error}. It takes {signature(self.function)}.") from error
+        return self.function(ports, **params)
+
+
+def tool(function: Callable[..., ToolResult]) -> Tool:
+    """Mark a function `(ports, **params) -> ToolResult` as a tool of its own name."""
+    return Tool(function.__name__, function)
+
+
+def done(ports: Ports, message: str, **facts: Any) -> ToolResult:
+    """Return a success, stamped with the time."""
+    return ToolResult(success=True, message=message, timestamp=ports.clock().isoformat(), data=facts or None)
+
+
+@tool
+def retrigger_task(ports: Ports, dag_id: str, task_id: str, execution_date: str | None = None) -> ToolResult:
+    """Ask the runner to run a task again, not before `execution_date` where one is given."""
+    at = ports.clock().isoformat()
+    ports.retriggers.request(Retrigger(dag_id=dag_id, task_id=task_id, execution_date=execution_date, requested_at=at))
+    when = f"not before {execution_date}" if execution_date else "with the next batch"
+    return done(ports, f"{dag_id}.{task_id} is asked to run again, {when}", execution_date=execution_date)
+
+
+@tool
+def apply_schema_remap(ports: Ports, mapping: dict[str, Any]) -> ToolResult:
+    """Add fields to the active mapping, used from the next run on."""
+    version = ports.mappings.apply(mapping, ports.clock())
+    return done(ports, f"mapping version {version} is active for {listed(map(quoted, mapping))}", version=version)
+
+
+@tool
+def quarantine_records(
+    ports: Ports,
+    filter_condition: Sequence[Mapping[str, str]],
+    source_path: str,
+    reason: str = "data_quality_failure",
+) -> ToolResult:
+    """Order the publishing to set aside the failing rows of segments {column, value}; of none: the rejected rows."""
+    segments = tuple(codec.parse(SegmentFilter, dict(one)) for one in filter_condition)
+    places = " or ".join(f"{clean(one.column)} = {quoted(one.value)}" for one in segments)
+    order = QuarantineOrder(
+        reason=reason,
+        source_path=source_path,
+        filter_condition=f"({places}) and the row fails a rule" if segments else "the row is rejected",
+        segments=segments,
+        quarantined_at=ports.clock(),
+    )
+    path = ports.quarantine.record(order)
+    return done(ports, f"rows to set aside: {order.filter_condition}", quarantine_path=path)
+
+
+@tool
+def notify_ops(ports: Ports, message: str, severity: str = "info", title: str = "Data Pipeline Alert") -> ToolResult:
+    """Tell people what happened; severities are info, warning, error and critical."""
+    severities = ("info", "warning", "error", "critical")
+    if severity not in severities:
+        raise UserError(f"unknown severity '{severity}'.{nearest(severity, severities)}")
+    where = ports.notices.say(message, severity, title)
+    return done(ports, f"said in {where}: {clean(title)}", where=where)
+
+
+@tool
+def escalate_incident(
+    ports: Ports, summary: str, context: dict[str, Any], severity: str = "medium", incident_type: str = "escalation"
+) -> ToolResult:
+    """Open an incident for a person; severities are low, medium, high and critical."""
+    valid = [one.value for one in Severity]
+    if severity not in valid:
+        raise UserError(f"unknown severity '{severity}'.{nearest(severity, valid)}")
+    opened = ports.incidents.open(incident_type, summary, context, Severity(severity), ports.clock())
+    return done(ports, f"incident {opened.id} is open", incident_id=opened.id, incident_type=incident_type)
+
+
+def tools_of(module: ModuleType) -> dict[str, Tool]:
+    """Return the tools of a module by their names."""
+    return {one.name: one for one in vars(module).values() if isinstance(one, Tool)}
+
+
+def load_tools(path: Path | None = None) -> dict[str, Tool]:
+    """Return the tools by name: the five of Mend, and those of the user's file. None may take the name of another."""
+    ours = tools_of(sys.modules[__name__])
+    if path is None:
+        return ours
+    theirs = tools_of(imported(path))
+    taken = sorted(name for name in ours.keys() & theirs.keys() if theirs[name] is not ours[name])
+    if taken:
+        raise UserError(f"{path}: the tool '{taken[0]}' is Mend's own. Give yours another name.")
+    return ours | theirs
+
+
+def imported(path: Path) -> ModuleType:
+    """Import a file of the user."""
+    spec = importlib.util.spec_from_file_location(f"mend_user_tools_{path.stem}", path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise UserError(f"{path}: no Python file. Expected one with functions marked @tool.")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def tool_named(tools: Mapping[str, Tool], name: str) -> Tool:
+    """Return a tool; an unknown name is a UserError with the nearest one."""
+    if name not in tools:
+        raise UserError(f"unknown tool '{name}'.{nearest(name, tools)}")
+    return tools[name]

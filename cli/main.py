@@ -1,0 +1,49 @@
+"""The `mend` command. Each group of commands is a file; heavy libraries are imported by the command that needs them."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from cli import demo, doctor, pipeline, run, setup, status, step
+from mend.runtime.errors import UserError
+
+CONTEXT = {"help_option_names": ["-h", "--help"]}
+INTERRUPTED = 130
+
+cli = typer.Typer(
+    name="mend",
+    help="A data pipeline that publishes nothing wrong, loses nothing, and repairs itself inside limits you set.",
+    epilog="Start with: mend demo · Exit codes: 0 done, 1 escalated or a finding, 2 wrong use, 3 refused by a gate, 4 waits for a person",
+    no_args_is_help=True,
+    context_settings=CONTEXT,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+for module in (demo, run, step, status, doctor, setup):
+    module.register(cli)
+cli.add_typer(pipeline.cli, name="pipeline")
+
+
+@cli.callback()
+def configure(
+    verbose: Annotated[int, typer.Option("-v", "--verbose", count=True, help="Say more; -vv says all.")] = 0,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say only errors.")] = False,
+) -> None:
+    """Set how much is said on stderr."""
+    from mend.runtime.logging import configure_logging
+
+    configure_logging(verbose=verbose, quiet=quiet)
+
+
+def app() -> None:
+    """Run the command line; an error that a person can act on is one line, and Ctrl-C is no stack trace."""
+    try:
+        cli()
+    except UserError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; what was begun is picked up by the next run\n")
+        sys.exit(INTERRUPTED)

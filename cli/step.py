@@ -1,0 +1,63 @@
+"""`mend step`: one of the six steps of a run, for schedulers and by hand."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mend.runtime.errors import UserError
+from mend.runtime.nearest import nearest
+
+if TYPE_CHECKING:
+    from orchestration.steps import StepResult
+    from orchestration.workspace import Workspace
+
+OF_A_RUN = ("run_data_quality", "agent_decide", "validate_load")
+NAMES = ("monitor_kafka", "run_spark_job", *OF_A_RUN, "cleanup_old_data")
+
+
+def register(cli: typer.Typer) -> None:
+    """Add the command."""
+    cli.command()(step)
+
+
+def step(
+    name: Annotated[str, typer.Argument(help=" · ".join(NAMES))],
+    run_id: Annotated[str | None, typer.Option("--run-id", help="The run; by default the oldest unfinished one.")] = None,
+    pipeline: Annotated[str, typer.Option(help="A pipeline's name, or the path of its file.")] = "customers",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Do one step of a run. Exit code 1: it failed, or a person was called.
+
+    [dim]Examples:[/dim] mend step monitor_kafka · mend step agent_decide --run-id customers-1a2b3c4d-000007 --json
+    """
+    from dataclasses import asdict
+
+    import orjson
+
+    from cli.platform import spark_for
+    from mend.runtime.settings import load_settings
+    from orchestration.workspace import open_workspace
+
+    if name not in NAMES:
+        raise UserError(f"no step '{name}'.{nearest(name, NAMES)}")
+    settings = load_settings()
+    with open_workspace(settings, pipeline, spark_for(name)) as workspace:
+        result = perform(workspace, name, run_id)
+    typer.echo(orjson.dumps(asdict(result)).decode() if as_json else f"{result.step}: {result.outcome}: {result.message}")
+    raise typer.Exit(result.exit_code)
+
+
+def perform(workspace: "Workspace", name: str, run_id: str | None) -> "StepResult":
+    """Call the step's function."""
+    from orchestration import steps
+
+    if name in OF_A_RUN:
+        of_a_run = {"run_data_quality": steps.run_data_quality, "agent_decide": steps.agent_decide,
+                    "validate_load": steps.validate_load}  # fmt: skip
+        waiting = [run_id] if run_id else steps.unfinished_runs(workspace)
+        if not waiting:
+            return steps.StepResult(step=name, outcome="nothing_to_do", message="no run waits for it")
+        return of_a_run[name](workspace, waiting[0])
+    whole = {"monitor_kafka": steps.monitor_kafka, "run_spark_job": steps.run_spark_job,
+             "cleanup_old_data": steps.cleanup_old_data}  # fmt: skip
+    return whole[name](workspace)

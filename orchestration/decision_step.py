@@ -1,0 +1,136 @@
+"""The decision of a run: gather the evidence, decide, act, and carry out what it means for the rows."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from agent.causes import classify
+from agent.context import DecisionContext, History, assemble, read_quality, read_report
+from agent.decision_agent import decide_run
+from agent.sanity import Problem, anomaly
+from agent.wiring import store_journal, store_ports
+from mend.contracts.codec import to_dict
+from mend.contracts.decision import Action, DecisionResult, Rows
+from mend.contracts.mapping import MappedField
+from mend.contracts.report import RunReport
+from mend.incidents.log import incident_log
+from mend.runtime import clock
+from mend.store.sums import check_sums
+from mend.store.tables import RunState
+from orchestration.settle import held_rows, settle
+from orchestration.workspace import Workspace
+
+INCIDENT_DAYS = 7
+
+
+def decide_about(workspace: Workspace, run_id: str) -> DecisionResult:
+    """Decide about an audited run and settle it; repeated after a crash, every row ends in the same place."""
+    run = workspace.store.runs.get(run_id)
+    recorded = workspace.store.decisions.get(run_id)
+    if run is not None and run.state is RunState.DECIDED and recorded is not None:
+        decision = recorded.result
+    else:
+        decision = decide(workspace, evidence(workspace, run_id))
+        workspace.store.runs.advance(run_id, RunState.DECIDED, clock.now())
+    settle_run(workspace, run_id, decision)
+    return decision
+
+
+def decide_about_failure(workspace: Workspace, error: str, run_id: str | None) -> DecisionResult:
+    """Decide about a job that failed: there are no rows, only what to do next."""
+    past = replace(history(workspace, run_id), job_status="failed", job_cause=classify(error))
+    context = assemble(read_report(None), read_quality(None), past, now=clock.now().isoformat())
+    return decide(workspace, context)
+
+
+def decide(workspace: Workspace, context: DecisionContext) -> DecisionResult:
+    """Decide and act with the store behind the ports; the files have the names that users know."""
+    layout = workspace.layout
+    ports = store_ports(workspace.store, layout.ops, workspace.pipeline.name, contract_fields(workspace))
+    output = layout.run_file(context.run, "agent_decision") if context.run else layout.ops / "agent_decision.json"
+    decision = decide_run(context, ports, store_journal(workspace.store, output, layout.ops / "decision_log.jsonl"))
+    layout.write_latest("agent_decision", to_dict(decision))
+    if Action.REMAP in decision.actions:
+        write_mapping(workspace)
+    return decision
+
+
+def evidence(workspace: Workspace, run_id: str) -> DecisionContext:
+    """Read the run's report and audit from their files, the history from the store, and check the ledger."""
+    layout = workspace.layout
+    context = assemble(
+        read_report(content(layout.run_file(run_id, "run_report"))),
+        read_quality(content(layout.run_file(run_id, "ge_results"))),
+        history(workspace, run_id),
+        now=clock.now().isoformat(),
+    )
+    problem = ledger_problem(workspace, context)
+    return replace(context, problem=anomaly(Problem.CONTRADICTION, problem)) if problem else context
+
+
+def ledger_problem(workspace: Workspace, context: DecisionContext) -> str | None:
+    """Return what does not add up, in the report or between the ranges of all runs."""
+    report = context.run_report
+    found = [*(check_sums(report) if isinstance(report, RunReport) else ()), *workspace.store.ledger.gaps(
+        workspace.pipeline.name
+    )]  # fmt: skip
+    return "; ".join(str(one) for one in found[:3]) if found else None
+
+
+def history(workspace: Workspace, run_id: str | None) -> History:
+    """Return what came before."""
+    store, name = workspace.store, workspace.pipeline.name
+    now = clock.now()
+    incidents = incident_log(store, workspace.layout.ops).get_recent_incidents(at=now, days=INCIDENT_DAYS)
+    failures = store.runs.consecutive_failures(name)
+    return History(
+        run_id=run_id,
+        timestamp=now.isoformat(),
+        recent_incidents=tuple(to_dict(one) for one in incidents[:10]),
+        consecutive_failures=failures,
+        retriggers=max(failures - 1, 0),
+    )
+
+
+def content(path: Path) -> bytes | None:
+    """Return a file's bytes, None if there is none."""
+    return path.read_bytes() if path.exists() else None
+
+
+def contract_fields(workspace: Workspace) -> tuple[MappedField, ...]:
+    """Return the contract as the first version of the mapping."""
+    pipeline = workspace.pipeline
+    return tuple(
+        MappedField(
+            name=one.name,
+            source=pipeline.source(one.name),
+            type=one.type.column_type,
+            nullable=one.nullable,
+            added=False,
+        )
+        for one in pipeline.schema.fields
+    )
+
+
+def write_mapping(workspace: Workspace) -> None:
+    """Write the newest mapping as schema_remap.json, for people and scripts."""
+    mapping = workspace.store.mappings.current(workspace.pipeline.name)
+    if mapping is None:
+        return
+    document = {
+        "version": mapping.version,
+        "updated_at": mapping.created_at,
+        "mappings": {one.source: {"type": one.type, "nullable": one.nullable} for one in mapping.fields if one.added},
+        "applied": True,
+    }
+    workspace.layout.write_latest("schema_remap", document)
+
+
+def settle_run(workspace: Workspace, run_id: str, decision: DecisionResult) -> None:
+    """Put every event where the decision wants it, count it there, and write the counts into the ledger."""
+    rows = Rows.HOLD if decision.rows is Rows.NOTHING else decision.rows
+    settle(workspace.layout, workspace.sink, run_id, rows, decision.hold)
+    published, held = workspace.sink.count(run_id), held_rows(workspace.layout, run_id)
+    state = RunState.HELD if rows is Rows.HOLD else RunState.PUBLISHED
+    with workspace.store.transaction():
+        workspace.store.ledger.settle(run_id, published, held)
+        workspace.store.runs.advance(run_id, state, clock.now(), published_rows=published.total())

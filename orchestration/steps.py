@@ -1,0 +1,227 @@
+"""The six steps of a run. Each can be repeated: what is done already is found done.
+
+monitor_kafka → run_spark_job → run_data_quality → agent_decide → validate_load → cleanup_old_data
+"""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+from uuid import uuid4
+
+from agent.causes import classify
+from mend.contracts.decision import DecisionResult
+from mend.contracts.incident import Severity
+from mend.contracts.quality import QualityResults
+from mend.curate.staging import read_manifest
+from mend.incidents.log import incident_log
+from mend.runtime import clock
+from mend.runtime.errors import UserError
+from mend.store.runs import Run
+from mend.store.tables import RunState
+from orchestration.decision_step import decide_about, decide_about_failure
+from orchestration.kafka_lag import measure_lag
+from orchestration.load_check import check_load
+from orchestration.spark_submit import run_ingest_job
+from orchestration.workspace import Workspace
+
+Outcome = Literal["done", "nothing_to_do", "failed", "escalated"]
+SETTLED = {RunState.PUBLISHED, RunState.HELD, RunState.VALIDATED}
+MOST_RUNS = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepResult:
+    """What a step did, in one line for people and as facts for scripts."""
+
+    step: str
+    outcome: Outcome
+    message: str
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def exit_code(self) -> int:
+        """0 done, 1 failed or escalated."""
+        return 1 if self.outcome in {"failed", "escalated"} else 0
+
+
+def monitor_kafka(workspace: Workspace) -> StepResult:
+    """Ask the broker how much waits; writes kafka_monitoring.json."""
+    pipeline, broker = workspace.pipeline, workspace.settings.kafka_broker
+    at = clock.now().isoformat()
+    facts: dict[str, Any] = {"broker": broker, "topic": pipeline.topic, "timestamp": at}
+    try:
+        lags = measure_lag(broker, pipeline.topic, workspace.layout.checkpoint(pipeline.name))
+    except UserError as error:
+        facts |= {"status": "unhealthy", "partitions": 0, "lag": None, "error": str(error)}
+        workspace.layout.write_latest("kafka_monitoring", facts)
+        return StepResult(step="monitor_kafka", outcome="failed", message=str(error), facts=facts)
+    lag = sum(one.lag for one in lags)
+    facts |= {"status": "healthy", "partitions": len(lags), "lag": lag}
+    workspace.layout.write_latest("kafka_monitoring", facts)
+    message = f"{lag} events wait in {len(lags)} partitions of {pipeline.topic}"
+    return StepResult(step="monitor_kafka", outcome="done" if lag else "nothing_to_do", message=message, facts=facts)
+
+
+def run_spark_job(workspace: Workspace, *, lag: int | None = None) -> StepResult:
+    """Stage everything that is new. A job that fails is recorded with its cause; nothing it staged is readable."""
+    name = workspace.pipeline.name
+    result = run_ingest_job(workspace, lag=lag)
+    if result.error is None:
+        outcome: Outcome = "done" if result.run_ids else "nothing_to_do"
+        message = f"{len(result.run_ids)} runs staged" if result.run_ids else "nothing new in the topic"
+        return StepResult(
+            step="run_spark_job", outcome=outcome, message=message, facts={"run_ids": list(result.run_ids)}
+        )
+    run_id = next((run.run_id for run in workspace.store.runs.unfinished(name) if run.state is RunState.OPENED), None)
+    workspace.store.runs.record_failure(name, run_id, result.error, classify(result.error).value, clock.now())
+    return StepResult(
+        step="run_spark_job",
+        outcome="failed",
+        message=f"{result.error} (log: {result.log})",
+        facts={"run_id": run_id, "error": result.error, "log": str(result.log), "run_ids": []},
+    )
+
+
+def run_data_quality(workspace: Workspace, run_id: str) -> StepResult:
+    """Audit the staged rows; writes ge_results.json."""
+    run = known_run(workspace, run_id)
+    if run.state is not RunState.STAGED:
+        return already("run_data_quality", run)
+    results = audit_staged(workspace, run_id)
+    workspace.layout.write(run_id, "ge_results", results)
+    workspace.store.runs.advance(run_id, RunState.AUDITED, clock.now(), quality=results)
+    summary = results.summary
+    score = f"{summary.success_count} of {summary.total_expectations} expectations passed" if summary else results.error
+    return StepResult(
+        step="run_data_quality",
+        outcome="done",
+        message=str(score),
+        facts={"run_id": run_id, "verdict": results.verdict},
+    )
+
+
+def audit_staged(workspace: Workspace, run_id: str) -> QualityResults:
+    """Run the suite over the files that the manifest names."""
+    from mend.quality.audit import audit
+
+    folder = workspace.layout.staged(run_id)
+    files = [folder / file.path for file in read_manifest(folder).of("accepted")]
+    return audit(files, workspace.rules, run_id=run_id, now=clock.now())
+
+
+def known_run(workspace: Workspace, run_id: str) -> Run:
+    """Return a run of the store."""
+    run = workspace.store.runs.get(run_id)
+    if run is None:
+        known = ", ".join(one.run_id for one in workspace.store.runs.recent(workspace.pipeline.name, 5)) or "none"
+        raise UserError(f"no run '{run_id}' (last ones: {known}).")
+    return run
+
+
+def already(step: str, run: Run) -> StepResult:
+    """Say that a step has nothing to do for a run."""
+    return StepResult(
+        step=step, outcome="nothing_to_do", message=f"{run.run_id} is {run.state.value}", facts={"run_id": run.run_id}
+    )
+
+
+def agent_decide(workspace: Workspace, run_id: str) -> StepResult:
+    """Decide about an audited run, act, and publish or hold its rows. A run is decided once."""
+    run = known_run(workspace, run_id)
+    if run.state in SETTLED:
+        return already("agent_decide", run)
+    return decided(decide_about(workspace, run_id), run_id)
+
+
+def agent_decide_failure(workspace: Workspace, job: StepResult) -> StepResult:
+    """Decide about a job that failed."""
+    return decided(decide_about_failure(workspace, job.facts["error"], job.facts["run_id"]), job.facts["run_id"])
+
+
+def decided(decision: DecisionResult, run_id: str | None) -> StepResult:
+    """Say what was decided."""
+    facts = {
+        "run_id": run_id,
+        "decision": decision.decision,
+        "actions": [action.value for action in decision.actions],
+        "rules": list(decision.rules),
+        "rows": decision.rows.value,
+    }
+    outcome: Outcome = "escalated" if decision.escalation_required else "done"
+    return StepResult(step="agent_decide", outcome=outcome, message=decision.reasoning, facts=facts)
+
+
+def validate_load(workspace: Workspace, run_id: str) -> StepResult:
+    """Recount the settled run in its files; writes load_validation.json."""
+    run = known_run(workspace, run_id)
+    if run.state not in SETTLED:
+        raise UserError(
+            f"{run_id} is {run.state.value}: it must be decided first (mend step agent_decide).", exit_code=3
+        )
+    counts = check_load(workspace, run_id)
+    wrong = [one for one in counts if not one.agrees]
+    folder = workspace.layout.published(run_id)
+    document = {
+        "timestamp": clock.now().isoformat(),
+        "run_id": run_id,
+        "sink_mode": workspace.settings.sink_mode.value,
+        "status": "failed" if wrong else "success",
+        "parquet_files_count": sum(1 for _ in folder.rglob("*.parquet")),
+        "output_path": workspace.sink.location(run_id),
+        "rows": next(one.found for one in counts if one.place == "published"),
+        "places": {one.place: {"expected": one.expected, "found": one.found} for one in counts},
+    }
+    workspace.layout.write(run_id, "load_validation", document)
+    if wrong:
+        message = "; ".join(f"{one.place}: expected {one.expected} rows, found {one.found}" for one in wrong)
+        open_incident(workspace, run_id, message, document)
+        return StepResult(step="validate_load", outcome="failed", message=message, facts=document)
+    if run.state is not RunState.VALIDATED:
+        workspace.store.runs.advance(run_id, RunState.VALIDATED, clock.now())
+    return StepResult(
+        step="validate_load",
+        outcome="done",
+        message=f"{document['rows']} rows are readable, as expected",
+        facts=document,
+    )
+
+
+def open_incident(workspace: Workspace, run_id: str, message: str, context: dict[str, Any]) -> None:
+    """Open an incident about rows that are not where they should be."""
+    incident_log(workspace.store, workspace.layout.ops).log_incident(
+        str(uuid4()), "load_validation", f"{run_id}: {message}", Severity.CRITICAL, clock.now(), context=context
+    )
+
+
+def cleanup_old_data(workspace: Workspace) -> StepResult:
+    """Remove what no run needs any more: staging of validated runs, and key digests beyond the duplicate horizon."""
+    name, layout = workspace.pipeline.name, workspace.layout
+    horizon = clock.now() - workspace.pipeline.duplicate_horizon
+    removed = 0
+    for run in workspace.store.runs.recent(name, limit=MOST_RUNS):
+        if run.state is not RunState.VALIDATED:
+            continue
+        removed += remove(layout.staged(run.run_id))
+        if run.opened_at < horizon:
+            removed += remove(layout.settled_keys(run.run_id))
+    return StepResult(step="cleanup_old_data", outcome="done", message=f"{removed} folders removed", facts={})
+
+
+def remove(folder: Path) -> int:
+    """Remove a folder; returns 1 if it was there."""
+    if not folder.exists():
+        return 0
+    shutil.rmtree(folder)
+    return 1
+
+
+def unfinished_runs(workspace: Workspace) -> list[str]:
+    """Return the runs that were staged and then left alone by something that died, oldest first."""
+    waiting = workspace.store.runs.unfinished(workspace.pipeline.name)
+    return [run.run_id for run in waiting if run.state is not RunState.OPENED]
+
+
+FINISHING: tuple[Callable[[Workspace, str], StepResult], ...] = (run_data_quality, agent_decide, validate_load)
+"""The steps of a staged run, in order."""

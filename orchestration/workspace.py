@@ -1,0 +1,53 @@
+"""What the steps of a run need: settings, layout, store, sink, and how Spark is started."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mend.contracts.rules import RuleSet
+from mend.quality.rules import load_rules
+from mend.runtime.layout import Layout
+from mend.runtime.pipeline_file import Pipeline, find_pipeline, load_pipeline
+from mend.runtime.settings import Settings
+from mend.sinks.parquet import ParquetSink
+from mend.sinks.port import Sink
+from mend.store.engine import Store, open_store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SparkPlatform:
+    """How Spark runs here: variables to add for its process, and the jars of its Kafka connector."""
+
+    environment: dict[str, str] = field(default_factory=dict)
+    jars: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workspace:
+    """One pipeline, opened for work."""
+
+    settings: Settings
+    layout: Layout
+    pipeline: Pipeline
+    rules: RuleSet
+    store: Store
+    sink: Sink
+    spark: SparkPlatform
+
+
+@contextmanager
+def open_workspace(settings: Settings, pipeline_name: str, spark: SparkPlatform | None = None) -> Iterator[Workspace]:
+    """Open a pipeline by name or file; what is wrong with its files is a UserError before anything starts."""
+    pipeline = load_pipeline(find_pipeline(settings.pipelines, pipeline_name))
+    layout = Layout(settings)
+    with open_store(settings.store_url) as store:
+        yield Workspace(
+            settings=settings,
+            layout=layout,
+            pipeline=pipeline,
+            rules=load_rules(pipeline.rules_path, pipeline=pipeline.name),
+            store=store,
+            sink=ParquetSink(layout),
+            spark=spark or SparkPlatform(),
+        )

@@ -1,0 +1,1 @@
+"""Sends customer events with anomalies to Kafka."""
