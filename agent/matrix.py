@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from agent.sanity import Anomaly
 from agent.limits import Limits
 from agent.phrases import worded
+from agent.sanity import Anomaly
 from agent.signals import Signals
 from mend.contracts.decision import Action, Rows
 from mend.contracts.incident import Severity

@@ -102,7 +102,7 @@ def check_ids(file: YamlFile, rules: Iterable[Rule]) -> None:
 
 def read_reason(file: YamlFile, place: Place, template: Any) -> str:
     """Read a reason; its placeholders must be known signals, limits or the user's metrics."""
-    text = expect(file, place, template, str)
+    text: str = expect(file, place, template, str)
     for name in facts(text):
         signal_kind(file, place, name)
     return text

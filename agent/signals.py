@@ -178,7 +178,9 @@ def audit(quality: QualityResults, dq_failures: int, limits: Limits) -> Audit:
     results, summary = tuple(expectations(quality)), quality.summary
     if any(one.verdict == "fail" and one.severity == "contract" for one in results):
         return Audit.CONTRACT_FAILED
-    if summary is None or not summary.total_expectations or summary.unknown_count or quality.verdict == "unknown":
+    if quality.status == "no_validation" or quality.verdict == "unknown" or summary is None:
+        return Audit.UNKNOWN
+    if summary.unknown_count or not summary.total_expectations:
         return Audit.UNKNOWN
     failures = summary.failure_count - failed_warnings(quality)
     untold = failures - sum(one.verdict == "fail" and one.severity == "quality" for one in results)

@@ -1,4 +1,4 @@
-"""Ports that remember instead of acting, with the promises of the real ones: for tests and for trying out rules; and contexts of healthy runs."""
+"""Ports that remember instead of acting and keep the promises of the real ones, and contexts of healthy runs."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime

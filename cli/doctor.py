@@ -115,7 +115,9 @@ def jars() -> str:
     from embedded.jars import missing_jars
 
     missing = missing_jars(os.environ)
-    return "all there" if not missing else f"{missing} not fetched yet; the first `mend run` or `make demo` fetches them"
+    return (
+        "all there" if not missing else f"{missing} not fetched yet; the first `mend run` or `make demo` fetches them"
+    )
 
 
 def store(settings: "Settings") -> str:

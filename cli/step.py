@@ -22,7 +22,9 @@ def register(cli: typer.Typer) -> None:
 
 def step(
     name: Annotated[str, typer.Argument(help=" · ".join(NAMES))],
-    run_id: Annotated[str | None, typer.Option("--run-id", help="The run; by default the oldest unfinished one.")] = None,
+    run_id: Annotated[
+        str | None, typer.Option("--run-id", help="The run; by default the oldest unfinished one.")
+    ] = None,
     pipeline: Annotated[str, typer.Option(help="A pipeline's name, or the path of its file.")] = "customers",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -34,7 +36,7 @@ def step(
 
     import orjson
 
-    from cli.platform import spark_for
+    from cli.spark_choice import spark_for
     from mend.runtime.settings import load_settings
     from orchestration.workspace import open_workspace
 
@@ -43,7 +45,9 @@ def step(
     settings = load_settings()
     with open_workspace(settings, pipeline, spark_for(name)) as workspace:
         result = perform(workspace, name, run_id)
-    typer.echo(orjson.dumps(asdict(result)).decode() if as_json else f"{result.step}: {result.outcome}: {result.message}")
+    typer.echo(
+        orjson.dumps(asdict(result)).decode() if as_json else f"{result.step}: {result.outcome}: {result.message}"
+    )
     raise typer.Exit(result.exit_code)
 
 

@@ -97,6 +97,11 @@ def resolve_jars(
     return Jars(*(tuple(folder / pin.file for pin in pins if pin.used_by == name) for name in SETS))
 
 
+def missing_jars(environ: Mapping[str, str], lock: Path = LOCK) -> int:
+    """Return how many pinned jars the cache lacks or holds damaged."""
+    return len(_missing(read_lock(lock), cache_folder(environ) / "jars"))
+
+
 def read_lock(path: Path) -> list[Pin]:
     """Read the pins; a line that is not a pin is an error with its number."""
     pins = []

@@ -104,7 +104,7 @@ class Publisher:
             except BufferError:
                 continue
             return True
-        return True
+        return False
 
     def _failed(self, reason: str) -> None:
         self.errors += 1

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from mend.curate.plan import make_plan
+from mend.curate.check import checked_plan
 from mend.quality.rules import check_columns, load_rules
 from mend.runtime.errors import UserError
 from mend.runtime.layout import Layout
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
     configure_logging(verbose=options.verbose)
     try:
-        run_ids = ingest(load_settings(), options.pipeline, options.jars, lag_before=options.lag)
+        run_ids = run(load_settings(), options)
     except UserError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
@@ -64,7 +64,7 @@ def ingest(settings: Settings, pipeline_name: str, jars: Sequence[Path], *, lag_
     checkpoint = layout.checkpoint(pipeline.name)
     run_ids: list[str] = []
     with open_store(settings.store_url) as store:
-        plan = make_plan(pipeline, rules, store.mappings.current(pipeline.name))
+        plan = checked_plan(pipeline, rules, store.mappings.current(pipeline.name))
         check_columns(rules, plan.columns, pipeline.rules_path)
         session = make_session(settings.spark_master, name=f"mend-{pipeline.name}", jars=jars)
 

@@ -18,7 +18,7 @@ BYTES_AT_ONCE = 64 * 2**20
 def curate_task(
     plan: "Plan", *, run_id: str, folder: Path, now: datetime
 ) -> Callable[[Iterator["pa.RecordBatch"]], Iterator["pa.RecordBatch"]]:
-    """Return the function for mapInArrow. A task that is tried again writes other files; no manifest names the first."""
+    """Return the function for mapInArrow. A task that is tried again writes files of other names."""
 
     def curate(batches: Iterator["pa.RecordBatch"]) -> Iterator["pa.RecordBatch"]:
         import pyarrow as pa

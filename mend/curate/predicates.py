@@ -59,8 +59,8 @@ def _missing(column: str) -> str:
 
 
 def _numeric(column: str, condition: str) -> str:
-    """Let numbers pass only: a text fails to bind at `< 0`, not to convert in some row; NaN > Infinity."""
-    return f"({condition}) AND ({column} < 0) IS NOT NULL AND {column} <= {INFINITY}"
+    """Let numbers pass only: a text does not bind in an order comparison (it would in an equality); NaN > Infinity."""
+    return f"({condition}) AND {column} <= {INFINITY}"
 
 
 def _outside(column: str, arguments: Arguments, now_sql: str) -> str:

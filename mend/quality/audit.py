@@ -111,14 +111,13 @@ def _silence() -> Iterator[None]:
 def _result(rule: Rule, found: Any) -> ExpectationResult:
     counts = (found.result or {}) if found is not None else {}
     error = _error(found)
-    missing = 0 if rule.expectation.endswith("_null") else counts.get("missing_count") or 0
     observed = counts.get("observed_value")
     return ExpectationResult(
         expectation_type=rule.expectation,
         column=", ".join(rule.columns),
         severity=rule.severity,
         verdict=_verdict(found, error),
-        evaluated=int(counts.get("element_count") or 0) - int(missing),
+        evaluated=int(counts.get("element_count") or 0) - int(counts.get("missing_count") or 0),
         failures=int(counts.get("unexpected_count") or 0),
         observed=None if observed is None else str(observed),
         error=error,

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -191,7 +192,7 @@ def _table(seed: int) -> pa.Table:
             "full": some([value for value in NUMBERS if value is not None], pa.int64()),
             "wide": some([None, -1, 0, 1, 2], pa.int32()),
             "real": some(FLOATS, pa.float64()),
-            "money": some([None, 1, 2, 11], pa.decimal128(10, 2)),
+            "money": some([Decimal("0.10"), Decimal("9.99"), None, 1, 10], pa.decimal128(10, 2)),
             "time": some(TIMES, pa.timestamp("us", "UTC")),
             "plain": some([value and value.replace(tzinfo=None) for value in TIMES], pa.timestamp("us")),
             "day": some([None, date(2019, 12, 31), date(2020, 1, 1), date(2026, 1, 1), date(2026, 1, 2)], pa.date32()),
@@ -248,7 +249,7 @@ def test_both_engines_count_the_same_failures(tmp_path: Path, seed: int) -> None
     assert sum(1 for count in expected.values() if count) > len(expected) * 0.8
 
 
-def customers(count: int = 200, **changed: list[Any]) -> pa.Table:
+def _customers(count: int = 200, **changed: list[Any]) -> pa.Table:
     """Return good rows of the shipped pipeline, with the first values of some columns changed."""
     columns: dict[str, list[Any]] = {
         "id": [f"id-{number}" for number in range(count)],
@@ -279,7 +280,7 @@ def _failed(results: QualityResults) -> set[tuple[str, str, int]]:
 
 def test_good_rows_pass_the_shipped_suite(tmp_path: Path) -> None:
     """All 15 expectations of the shipped file run over the staged rows, pass, and the file survives its codec."""
-    results = _audited(tmp_path, customers())
+    results = _audited(tmp_path, _customers())
     (suite,) = results.validations
     assert (results.status, results.verdict, results.rows) == ("success", "pass", 200)
     assert (suite.expectation_suite, suite.success) == ("customers_expectation_suite", True)
@@ -295,7 +296,7 @@ def test_each_kind_of_bad_row_is_counted(tmp_path: Path) -> None:
     """Null id, bad address, unknown plan, future event and event before signup are failures of their own rules."""
     late = datetime(2026, 1, 1, 0, 0, 1, tzinfo=UTC)
     early = datetime(2021, 4, 30, tzinfo=UTC)
-    rows = customers(
+    rows = _customers(
         id=[None, None],
         email=["no address", "", "x@y.z\n"],
         plan=["gold"],
@@ -317,14 +318,14 @@ def test_each_kind_of_bad_row_is_counted(tmp_path: Path) -> None:
 
 def test_a_repeated_id_is_counted_but_fails_nothing(tmp_path: Path) -> None:
     """A failed warning shows in the counts, not in the verdict."""
-    results = _audited(tmp_path, customers(id=["same", "same"]))
+    results = _audited(tmp_path, _customers(id=["same", "same"]))
     assert _failed(results) == {("expect_column_values_to_be_unique", "id", 2)}
     assert (results.status, results.verdict) == ("success", "pass")
 
 
 def test_a_changed_rules_file_changes_what_is_validated(tmp_path: Path) -> None:
     """The audit obeys the user's file: a plan that he adds to it is a good one from then on."""
-    rows = customers(plan=["gold"] * 3)
+    rows = _customers(plan=["gold"] * 3)
     assert ("expect_column_values_to_be_in_set", "plan", 3) in _failed(_audited(tmp_path, rows))
     mine = tmp_path / "mine.yml"
     mine.write_text(RULES.read_text(encoding="utf-8").replace("[free, basic,", "[free, gold, basic,"), encoding="utf-8")
@@ -337,7 +338,7 @@ def test_an_expectation_that_raised_is_unknown(tmp_path: Path) -> None:
     rules = _written(
         tmp_path / "rules.yml", [_rule("expect_column_values_to_not_be_null", "gone"), _between("version", min_value=1)]
     )
-    results = _audited(tmp_path, customers(), rules)
+    results = _audited(tmp_path, _customers(), rules)
     gone, version = results.validations[0].results
     assert (gone.verdict, gone.failures, version.verdict) == ("unknown", 0, "pass")
     assert "gone" in (gone.error or "")
@@ -350,14 +351,14 @@ def test_an_expectation_that_raised_is_unknown(tmp_path: Path) -> None:
 def test_a_range_that_does_not_suit_its_column_is_unknown(tmp_path: Path) -> None:
     """A number as the bound of a text cannot be evaluated; the other rules still are."""
     rules = _written(tmp_path / "rules.yml", [_between("email", min_value=1), _rule("expect_column_to_exist", "email")])
-    results = _audited(tmp_path, customers(), rules)
+    results = _audited(tmp_path, _customers(), rules)
     assert [each.verdict for each in results.validations[0].results] == ["unknown", "pass"]
     assert results.verdict == "unknown"
 
 
 def test_a_missing_column_fails_the_suite(tmp_path: Path) -> None:
     """A staged file without a column of the contract is a failure, although its other rules are unknown."""
-    results = _audited(tmp_path, customers().drop_columns(["email"]))
+    results = _audited(tmp_path, _customers().drop_columns(["email"]))
     assert ("expect_column_to_exist", "email", 0) in _failed(results)
     assert (results.status, results.verdict) == ("failure", "fail")
 
@@ -365,7 +366,7 @@ def test_a_missing_column_fails_the_suite(tmp_path: Path) -> None:
 def test_only_missing_columns_still_fail(tmp_path: Path) -> None:
     """Rows without any column that the rules name are not taken for no rows."""
     rules = _written(tmp_path / "rules.yml", [_rule("expect_column_to_exist", "gone")])
-    results = _audited(tmp_path, customers(), rules)
+    results = _audited(tmp_path, _customers(), rules)
     assert (results.rows, results.verdict) == (200, "fail")
 
 
@@ -400,13 +401,25 @@ def test_a_share_of_failures_may_be_allowed(tmp_path: Path) -> None:
     allowed = [
         _rule("expect_column_values_to_be_in_set", "plan", value_set=["free"], mostly=share) for share in (0.9, 0.991)
     ]
-    results = _audited(tmp_path, customers(plan=["gold"] * 2), _written(tmp_path / "rules.yml", allowed))
+    results = _audited(tmp_path, _customers(plan=["gold"] * 2), _written(tmp_path / "rules.yml", allowed))
     assert [(each.verdict, each.failures) for each in results.validations[0].results] == [("pass", 2), ("fail", 2)]
+
+
+def test_missing_values_are_not_evaluated(tmp_path: Path) -> None:
+    """A rule about values is evaluated where there are values, a rule about presence on every row."""
+    presence = ("expect_column_values_to_not_be_null", "expect_column_values_to_be_null")
+    rules = _written(
+        tmp_path / "rules.yml",
+        [_rule("expect_column_values_to_be_in_set", "plan", value_set=["free"]), *(_rule(e, "plan") for e in presence)],
+    )
+    results = _audited(tmp_path, _customers(plan=[None] * 50), rules)
+    counts = [(each.evaluated, each.failures) for each in results.validations[0].results]
+    assert counts == [(150, 0), (200, 50), (200, 150)]
 
 
 def _unreadable(folder: Path) -> list[Path]:
     path = folder / "torn.parquet"
-    path.write_bytes(_staged(folder, customers())[0].read_bytes()[:-20])
+    path.write_bytes(_staged(folder, _customers())[0].read_bytes()[:-20])
     return [path]
 
 
@@ -414,7 +427,7 @@ def _unreadable(folder: Path) -> list[Path]:
     ("files", "rows", "error"),
     [
         (lambda _folder: [], 0, "no staged rows"),
-        (lambda folder: _staged(folder, customers(0)), 0, "no staged rows"),
+        (lambda folder: _staged(folder, _customers(0)), 0, "no staged rows"),
         (lambda folder: [folder / "missing.parquet"], None, "missing.parquet"),
         (_unreadable, None, "cannot be read"),
     ],
@@ -440,7 +453,7 @@ def test_a_missing_library_is_never_a_success(tmp_path: Path) -> None:
         "results = audit([Path(sys.argv[2])], rules, run_id='r', now=datetime(2026, 1, 1, tzinfo=UTC))\n"
         "sys.stdout.buffer.write(codec.dumps(results))"
     )
-    file = _staged(tmp_path, customers())[0]
+    file = _staged(tmp_path, _customers())[0]
     command = [sys.executable, "-c", program, str(RULES), str(file)]
     output = subprocess.run(command, check=True, capture_output=True, cwd=RULES.parents[2]).stdout
     results = codec.loads(QualityResults, output)
@@ -469,15 +482,19 @@ def no_network() -> Iterator[None]:
     assert not CONNECTIONS
 
 
-def test_the_audit_is_quiet_and_speaks_to_nobody(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_audit_is_quiet_and_speaks_to_nobody(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     """No network, no progress bar, no log line, no warning, and the process is left as it was."""
+    caplog.set_level(logging.DEBUG)
     before = (logging.getLogger("great_expectations").level, list(warnings.filters))
     regex = _rule("expect_column_values_to_match_regex", "email", regex="(user)([0-9]+)@")
     rules = _written(tmp_path / "rules.yml", [regex, _rule("expect_column_values_to_not_be_null", "gone")])
     with no_network(), warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
-        _audited(tmp_path, customers(), rules)
+        _audited(tmp_path, _customers(), rules)
     assert seen == []
+    assert [record for record in caplog.records if record.name.startswith("great_expectations")] == []
     assert capfd.readouterr() == ("", "")
     assert (logging.getLogger("great_expectations").level, list(warnings.filters)) == before
 

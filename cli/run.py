@@ -1,0 +1,135 @@
+"""`mend run`: everything that waits in a pipeline's topic, from Kafka to readable and validated."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mend.runtime.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from cli.run_facts import RunFacts
+    from cli.run_steps import Steps
+    from orchestration.steps import StepResult
+    from orchestration.workspace import Workspace
+
+
+def register(cli: typer.Typer) -> None:
+    """Add the command."""
+    cli.command()(run)
+
+
+def run(
+    pipeline: Annotated[str, typer.Option(help="A pipeline's name, or the path of its file.")] = "customers",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document of all runs.")] = False,
+) -> None:
+    """Run the six steps once over everything new. What an earlier run left unfinished is finished first.
+
+    Exit code 1: a job failed, or a person was called.
+
+    [dim]Examples:[/dim] mend run · KAFKA_BROKER=broker:9092 mend run --pipeline pipelines/orders.yml --json
+    """
+    import orjson
+    from rich.console import Console
+
+    from cli.run_steps import progress
+    from cli.spark_choice import spark_for
+    from mend.contracts.codec import to_dict
+    from mend.runtime.settings import load_settings
+    from orchestration.workspace import open_workspace
+
+    settings = load_settings()
+    with open_workspace(settings, pipeline, spark_for("run_spark_job")) as workspace:
+        with progress(Console(stderr=True)) as steps:
+            runs = run_everything(workspace, steps)
+        pages = [write_page(workspace, one) for one in runs]
+    if as_json:
+        documents = [
+            {"run_report": to_dict(one.report), "ge_results": to_dict(one.quality), "agent_decision": to_dict(one.decision),
+             "load_validation": one.validation} for one in runs
+        ]  # fmt: skip
+        typer.echo(orjson.dumps(documents).decode())
+    else:
+        show(Console(), runs, pages)
+    raise typer.Exit(1 if any(one.decision.escalation_required for one in runs) else 0)
+
+
+def run_everything(workspace: "Workspace", steps: "Steps") -> list["RunFacts"]:
+    """Run the steps; returns the finished runs. A failed job is decided about, then raised as a UserError."""
+    from cli.gather import gather
+    from orchestration import steps as do
+
+    with steps.step("monitor_kafka") as shown:
+        lag = must(do.monitor_kafka(workspace))
+        shown.note(lag.message)
+    run_ids = do.unfinished_runs(workspace)
+    for run_id in run_ids:
+        finish(workspace, steps, run_id)
+    if lag.facts["lag"]:
+        with steps.step("run_spark_job") as shown:
+            job = do.run_spark_job(workspace, lag=lag.facts["lag"])
+            shown.note(job.message)
+        if job.outcome == "failed":
+            give_up(workspace, steps, job)
+        for run_id in job.facts["run_ids"]:
+            finish(workspace, steps, run_id)
+        run_ids += job.facts["run_ids"]
+    found = [gather(workspace, run_id, steps.times) for run_id in run_ids]
+    with steps.step("cleanup_old_data"):
+        do.cleanup_old_data(workspace)
+    return found
+
+
+def finish(workspace: "Workspace", steps: "Steps", run_id: str) -> None:
+    """Take a staged run to its end."""
+    from orchestration.steps import FINISHING
+
+    for step in FINISHING:
+        with steps.step(step.__name__) as shown:
+            result = step(workspace, run_id)
+            shown.note(result.message)
+            if result.outcome == "failed":
+                raise UserError(f"{run_id}: {result.message}", exit_code=1)
+
+
+def give_up(workspace: "Workspace", steps: "Steps", job: "StepResult") -> None:
+    """Let the agent decide about a failed job, then say so."""
+    from orchestration.steps import agent_decide_failure
+
+    with steps.step("agent_decide"):
+        decision = agent_decide_failure(workspace, job)
+    raise UserError(f"{job.message}\ndecision: {decision.facts['decision']}: {decision.message}", exit_code=1)
+
+
+def must(result: "StepResult") -> "StepResult":
+    """Stop at a step that failed."""
+    if result.outcome == "failed":
+        raise UserError(result.message, exit_code=1)
+    return result
+
+
+def write_page(workspace: "Workspace", facts: "RunFacts") -> str:
+    """Write the run's page beside its reports, and as the latest one."""
+    from cli.run_page import render
+    from mend.runtime.files import write_atomic
+
+    layout = workspace.layout
+    path = layout.run_file(facts.report.run_id or "run", "run_report").with_name("run.html")
+    page = render(facts).encode()
+    write_atomic(path, page)
+    write_atomic(layout.ops / "run.html", page)
+    return str(path)
+
+
+def show(console: "Console", runs: list["RunFacts"], pages: list[str]) -> None:
+    """Print the end of each run."""
+    from pathlib import Path
+
+    from cli.run_view import summary
+
+    if not runs:
+        console.print("Nothing new in the topic.")
+    for one, page in zip(runs, pages, strict=True):
+        console.print(summary(one, folder=Path.cwd()))
+        console.print(f"page: {page}", soft_wrap=True)
