@@ -56,8 +56,9 @@ def localised_segments(
     for one in named:
         columns[one.column].append(one)
     total = max([rows, *(sum(one.rows for one in column) for column in columns.values())])
+    failed = max([failures, *(sum(one.failures for one in column) for column in columns.values())])
     alpha = float(limits.alpha) / max(1, len(named))
-    finds = [find for column in columns.values() if (find := find_in(column, total, failures, alpha, limits))]
+    finds = [find for column in columns.values() if (find := find_in(column, total, failed, alpha, limits))]
     return min(finds, key=rank, default=())
 
 
@@ -71,9 +72,8 @@ def find_in(
 ) -> tuple[Localised, ...]:
     """Return the segments of one column that hold the failures, if what they leave is healthy."""
     found = [one for one in column if stands_out(one, rows, failures, alpha, limits)]
-    rest_rows = rows - sum(one.rows for one in found)
-    rest_failures = failures - sum(one.failures for one in found)
-    rest = Fraction(rest_failures, rest_rows) if rest_rows else Fraction(1)
+    # Some row is always left: not every segment can fail more often than all of them together.
+    rest = Fraction(failures - sum(one.failures for one in found), rows - sum(one.rows for one in found))
     if rest > limits.mild_share:
         return ()
     far = [one for one in found if Fraction(one.failures, one.rows) >= limits.ratio * rest]

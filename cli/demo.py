@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -50,7 +51,10 @@ def demo(
 
     home = emptied(folder)
     java, jars = fetched_platform()
-    with progress(Console(stderr=True)) as steps, KafkaBroker(java, jars.kafka, home / "kafka") as broker_:
+    with progress(Console(stderr=True)) as steps, ExitStack() as stack:
+        with steps.step("start Kafka") as shown:
+            broker_ = stack.enter_context(KafkaBroker(java, jars.kafka, home / "kafka"))
+            shown.note(broker_.bootstrap)
         with steps.step("send events") as shown:
             create_topic(broker_.bootstrap, TOPIC, PARTITIONS)
             send(broker_, events)

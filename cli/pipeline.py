@@ -18,9 +18,9 @@ def check(name: Name = "customers", as_json: Json = False) -> None:
     """
     import orjson
 
-    from orchestration.check import check_pipeline
     from mend.runtime.pipeline_file import find_pipeline
     from mend.runtime.settings import load_settings
+    from orchestration.check import check_pipeline
 
     plan = check_pipeline(find_pipeline(load_settings().pipelines, name))
     found = {
@@ -43,9 +43,9 @@ def explain(name: Name = "customers") -> None:
 
     [dim]Example:[/dim] mend pipeline explain customers
     """
-    from orchestration.check import check_pipeline
     from mend.runtime.pipeline_file import find_pipeline
     from mend.runtime.settings import load_settings
+    from orchestration.check import check_pipeline
 
     plan = check_pipeline(find_pipeline(load_settings().pipelines, name))
     typer.echo(f"-- decode\nSELECT json_transform(payload, '{plan.structure}')\n-- judge{plan.judged_sql}")

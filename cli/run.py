@@ -1,6 +1,6 @@
 """`mend run`: everything that waits in a pipeline's topic, from Kafka to readable and validated."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -35,7 +35,6 @@ def run(
 
     from cli.run_steps import progress
     from cli.spark_choice import spark_for
-    from mend.contracts.codec import to_dict
     from mend.runtime.settings import load_settings
     from orchestration.workspace import open_workspace
 
@@ -45,14 +44,23 @@ def run(
             runs = run_everything(workspace, steps)
         pages = [write_page(workspace, one) for one in runs]
     if as_json:
-        documents = [
-            {"run_report": to_dict(one.report), "ge_results": to_dict(one.quality), "agent_decision": to_dict(one.decision),
-             "load_validation": one.validation} for one in runs
-        ]  # fmt: skip
+        documents = [as_document(one) for one in runs]
         typer.echo(orjson.dumps(documents).decode())
     else:
         show(Console(), runs, pages)
     raise typer.Exit(1 if any(one.decision.escalation_required for one in runs) else 0)
+
+
+def as_document(run: "RunFacts") -> dict[str, Any]:
+    """Return a run for scripts: its four reports under the names of their files."""
+    from mend.contracts.codec import to_dict
+
+    return {
+        "run_report": to_dict(run.report),
+        "ge_results": to_dict(run.quality),
+        "agent_decision": to_dict(run.decision),
+        "load_validation": run.validation,
+    }
 
 
 def run_everything(workspace: "Workspace", steps: "Steps") -> list["RunFacts"]:

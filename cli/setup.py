@@ -14,7 +14,7 @@ def register(cli: typer.Typer) -> None:
 
 
 def setup() -> None:
-    """Write .env (from .env.example, with your AIRFLOW_UID) and create the folders of MEND_HOME. Nothing is overwritten.
+    """Write .env with your AIRFLOW_UID, and create the folders of MEND_HOME. Nothing is overwritten.
 
     [dim]Example:[/dim] mend setup
     """

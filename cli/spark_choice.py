@@ -28,7 +28,7 @@ def fetched_platform() -> "tuple[Java, Jars]":
     columns = (TextColumn("fetching jars"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=None, visible=False)
-        said = []
+        said: list[str] = []
 
         def show(done: int, total: int, what: str) -> None:
             if not said and not console.is_terminal:

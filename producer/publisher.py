@@ -37,17 +37,15 @@ class Publisher:
 
     def __init__(self, broker: str, topic: str, stop: Flag) -> None:
         """Prepare the client; nothing is sent or checked before `connect`."""
-        from confluent_kafka import KafkaException, Producer
+        from confluent_kafka import Producer
 
         self._broker, self._topic, self._stop = broker, topic, stop
         self.counts: Counter[str] = Counter()
         self.errors = 0
         self.reason = ""
+        self._connected, self._trouble = False, "no answer"
         callbacks = {"on_delivery": self._on_failure, "error_cb": self._on_trouble}
-        try:
-            self._client = Producer({**SETTINGS, **callbacks, "bootstrap.servers": broker})
-        except KafkaException as error:
-            raise UserError(f"--broker {broker!r} is not usable: {error.args[0].str()}. Give HOST:PORT.") from error
+        self._client = Producer({**SETTINGS, **callbacks, "bootstrap.servers": broker})
 
     def connect(self) -> None:
         """Make sure that the broker answers and has the topic; else a UserError within ten seconds."""
@@ -56,8 +54,9 @@ class Publisher:
         try:
             known = self._client.list_topics(self._topic, timeout=CONNECT_TIMEOUT_S).topics[self._topic]
         except KafkaException as error:
+            self._client.poll(0)
             raise UserError(
-                f"no broker at {self._broker} ({error.args[0].str()}); start one with `make up-kafka`, "
+                f"no broker at {self._broker} ({self._trouble}); start one with `make up-kafka`, "
                 "or name yours with --broker HOST:PORT.",
                 exit_code=1,
             ) from error
@@ -66,6 +65,7 @@ class Publisher:
                 f"no topic '{self._topic}' at {self._broker} ({known.error.str()}); "
                 "add --create-topic to create it, or name another with --topic."
             )
+        self._connected = True
 
     def send(self, messages: Iterable[Message]) -> None:
         """Hand records over in order; waits while the buffer is full. A stop leaves the rest unsent and uncounted."""
@@ -120,5 +120,7 @@ class Publisher:
         if error.fatal():
             self.reason = self.reason or error.str()
             self._stop.set()
-        elif error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - how the client spells its own codes
-            get_logger().warning("broker_unreachable", broker=self._broker, reason=error.str())
+        elif error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - how the client spells its own codes
+            self._trouble = error.str()
+        elif self._connected:
+            get_logger().warning("broker_unreachable", broker=self._broker, reason=self._trouble)

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from mend.contracts.rules import RuleSet
 from mend.curate.check import checked_plan
+from mend.curate.plan import make_plan
 from mend.quality.rules import check_columns, load_rules
 from mend.runtime.errors import UserError
 from mend.runtime.layout import Layout
 from mend.runtime.logging import configure_logging
-from mend.runtime.pipeline_file import find_pipeline, load_pipeline
+from mend.runtime.pipeline_file import Pipeline, find_pipeline, load_pipeline
 from mend.runtime.settings import Settings, load_settings
 from mend.store.engine import open_store
 from spark.batch import Job, stage_batch
@@ -25,7 +27,7 @@ from spark.session import make_session
 from spark.source import kafka_stream
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, SparkSession
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,17 +58,32 @@ def jar_list(text: str) -> tuple[Path, ...]:
     return tuple(Path(one) for one in text.split(",") if one)
 
 
-def ingest(settings: Settings, pipeline_name: str, jars: Sequence[Path], *, lag_before: int | None = None) -> list[str]:
-    """Stage what is new; returns the ids of the runs. A batch whose job died is staged again under the same id."""
-    pipeline = load_pipeline(find_pipeline(settings.pipelines, pipeline_name))
+def run(settings: Settings, options: argparse.Namespace) -> list[str]:
+    """Check the pipeline before Spark starts, then stage what is new."""
+    pipeline = load_pipeline(find_pipeline(settings.pipelines, options.pipeline))
     rules = load_rules(pipeline.rules_path, pipeline=pipeline.name)
+    check_columns(rules, checked_plan(pipeline, rules).columns, pipeline.rules_path)
+    session = make_session(settings.spark_master, name=f"mend-{pipeline.name}", jars=options.jars)
+    try:
+        return ingest(session, settings, pipeline, rules, lag_before=options.lag)
+    finally:
+        session.stop()
+
+
+def ingest(
+    session: "SparkSession",
+    settings: Settings,
+    pipeline: Pipeline,
+    rules: RuleSet,
+    *,
+    lag_before: int | None = None,
+) -> list[str]:
+    """Stage what is new; returns the ids of the runs. A batch whose job died is staged again under the same id."""
     layout = Layout(settings)
     checkpoint = layout.checkpoint(pipeline.name)
     run_ids: list[str] = []
     with open_store(settings.store_url) as store:
-        plan = checked_plan(pipeline, rules, store.mappings.current(pipeline.name))
-        check_columns(rules, plan.columns, pipeline.rules_path)
-        session = make_session(settings.spark_master, name=f"mend-{pipeline.name}", jars=jars)
+        plan = make_plan(pipeline, rules, store.mappings.current(pipeline.name))
 
         def stage(frame: "DataFrame", batch_id: int) -> None:
             job = Job(
@@ -90,7 +107,6 @@ def ingest(settings: Settings, pipeline_name: str, jars: Sequence[Path], *, lag_
         if not query.awaitTermination(limit * 60):
             query.stop()
             raise UserError(f"stopped after {limit} minutes (PROCESSING_DURATION_MINUTES).", exit_code=1)
-        session.stop()
     return run_ids
 
 

@@ -2,9 +2,6 @@ from itertools import repeat
 from threading import Event as Flag
 from threading import Timer
 
-import pytest
-
-from mend.runtime.errors import UserError
 from producer.anomalies import Message
 from producer.publisher import SETTINGS, Publisher
 
@@ -34,10 +31,3 @@ def test_a_record_that_the_client_refuses_is_an_error_and_the_next_ones_are_sent
     assert publisher.errors == 1
     assert "size too large" in publisher.reason
     publisher.close(timeout=0.0)
-
-
-@pytest.mark.parametrize("broker", ["", "nobody:port:9", "http://"])
-def test_an_address_that_cannot_be_one_is_an_error_that_names_it(broker: str) -> None:
-    """What the client refuses at once is wrong use."""
-    with pytest.raises(UserError, match="--broker"):
-        Publisher(broker, "topic", Flag()).connect()

@@ -106,11 +106,11 @@ def test_the_whole_run_is_no_segment() -> None:
     assert found(segment("BR", 1000, 40)) == []
 
 
-def test_segments_that_are_all_ill_leave_no_rest() -> None:
-    """When the finds make up the whole run, there is no healthy rest to publish."""
-    loose = Localisation(alpha=Fraction(1), min_rows=1, min_failures=1, ratio=1, mild_share=Fraction(1, 20))
-    # A segment that stands out needs another that does not, so the rest is taken away by a second column's rows.
-    assert found(segment("A", 500, 400), segment("B", 500, 100), limits=loose) == []
+def test_there_is_always_a_rest() -> None:
+    """However loose the limits, the finds never make up the whole run: a worst segment leaves a better one."""
+    loose = Localisation(alpha=Fraction(1), min_rows=1, min_failures=1, ratio=1, mild_share=Fraction(1))
+    assert found(segment("A", 500, 400), segment("B", 500, 399), limits=loose) == ["A"]
+    assert found(segment("A", 500, 400), segment("B", 500, 400), limits=loose) == []
 
 
 def test_a_missing_value_says_what_not_where() -> None:
