@@ -4,20 +4,19 @@ Wire format: a zero byte, the schema's id as four big-endian bytes, the record. 
 schema with id N is the file `<name>.vN.avsc` beside the pipeline's schema.
 """
 
+import json
 import re
 import struct
 from base64 import b64encode
-from datetime import UTC, date, datetime
 from decimal import Decimal
 from io import BytesIO
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import orjson
 import pyarrow as pa
 
-from mend.curate.decode import EMPTY, TOMBSTONE, TRUNCATED, UNKNOWN_SCHEMA, Decoded, Decoder
+from mend.curate.decode import EMPTY, NOT_AVRO, TOMBSTONE, TRUNCATED, UNKNOWN_SCHEMA, Decoded, Decoder
 from mend.runtime.errors import UserError
 
 HEADER = struct.Struct(">bI")
@@ -37,21 +36,40 @@ def avro_decoder(schema_path: Path) -> Decoder:
 
 def read_schemas(schema_path: Path) -> dict[int, Any]:
     """Read all versions of a schema; a file that is no schema is a UserError."""
+    found = VERSIONED.fullmatch(schema_path.stem)
+    stem = found["name"] if found else schema_path.stem
+    versions = {int(name["id"]): path for path in schema_path.parent.glob("*.avsc") if (name := version_of(stem, path))}
+    if not versions:
+        raise UserError(
+            f"{schema_path.parent}: no file '{stem}.v<id>.avsc'. An Avro event names its schema by that id."
+        )
+    return {version: read_schema(path) for version, path in sorted(versions.items())}
+
+
+def version_of(stem: str, path: Path) -> re.Match[str] | None:
+    """Return the match when the file is a version of the schema."""
+    found = VERSIONED.fullmatch(path.stem)
+    return found if found and found["name"] == stem else None
+
+
+def read_schema(path: Path) -> Any:
+    """Parse a schema file."""
     from fastavro import parse_schema
     from fastavro.schema import SchemaParseException, UnknownType
 
-    found = VERSIONED.fullmatch(schema_path.stem)
-    stem = found["name"] if found else schema_path.stem
-    schemas = {}
-    for path in schema_path.parent.glob(f"{stem}.v*.avsc"):
-        version = VERSIONED.fullmatch(path.stem)
-        if version is None:
-            continue
-        try:
-            schemas[int(version["id"])] = parse_schema(orjson.loads(path.read_bytes()))
-        except (orjson.JSONDecodeError, SchemaParseException, UnknownType) as error:
-            raise UserError(f"{path} is not an Avro schema: {error}. Correct it.") from error
-    return schemas
+    try:
+        return parse_schema(as_on_the_wire(orjson.loads(path.read_bytes())))
+    except (ValueError, KeyError, TypeError, AttributeError, SchemaParseException, UnknownType) as error:
+        raise UserError(f"{path} is not an Avro schema: {type(error).__name__} {error}. Correct it.") from error
+
+
+def as_on_the_wire(declared: Any) -> Any:
+    """Drop logical types but decimal: a time stays the whole number, a UUID the text, that a JSON producer writes."""
+    if isinstance(declared, list):
+        return [as_on_the_wire(one) for one in declared]
+    if isinstance(declared, dict):
+        return {key: as_on_the_wire(one) for key, one in declared.items() if key != "logicalType" or one == "decimal"}
+    return declared
 
 
 def decode_one(value: bytes | None, schemas: dict[int, Any]) -> tuple[str | None, str | None]:
@@ -60,7 +78,9 @@ def decode_one(value: bytes | None, schemas: dict[int, Any]) -> tuple[str | None
         return None, TOMBSTONE
     if not value:
         return None, EMPTY
-    if len(value) < HEADER.size or value[0] != 0:
+    if value[0] != 0:
+        return None, NOT_AVRO
+    if len(value) < HEADER.size:
         return None, TRUNCATED
     schema = schemas.get(HEADER.unpack_from(value)[1])
     if schema is None:
@@ -75,21 +95,20 @@ def read_record(body: bytes, schema: Any) -> tuple[str | None, str | None]:
     stream = BytesIO(body)
     try:
         record = schemaless_reader(stream, schema, None)
-    except (EOFError, IndexError, ValueError, StopIteration, MemoryError, OverflowError, TypeError):
+        if stream.read(1):
+            return None, NOT_AVRO
+        # Not orjson: it writes NaN as null, and a number that is none would pass for a missing one.
+        return json.dumps(record, default=as_json, ensure_ascii=False, separators=(",", ":")), None
+    except EOFError:
         return None, TRUNCATED
-    if stream.read(1):
-        return None, TRUNCATED
-    return orjson.dumps(record, default=as_json, option=orjson.OPT_PASSTHROUGH_DATETIME).decode(), None
+    except (IndexError, KeyError, ValueError, ArithmeticError, MemoryError, RecursionError, TypeError):
+        return None, NOT_AVRO
 
 
-def as_json(value: Any) -> Any:
-    """Return what a JSON producer would have written: times as epoch milliseconds, decimals with all digits."""
-    if isinstance(value, datetime):
-        return round(value.replace(tzinfo=value.tzinfo or UTC).timestamp() * 1000)
-    if isinstance(value, date):
-        return value.isoformat()
+def as_json(value: Any) -> str:
+    """Return the text of a decimal with all its digits, of bytes in base64."""
+    if isinstance(value, Decimal):
+        return f"{value:f}"
     if isinstance(value, bytes):
         return b64encode(value).decode()
-    if isinstance(value, Decimal | UUID):
-        return str(value)
     raise TypeError(f"a value of type {type(value).__name__} has no JSON form")

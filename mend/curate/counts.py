@@ -1,7 +1,8 @@
 """Counts of one batch, read from the tables of the pass."""
 
 from collections import Counter
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import duckdb
 import pyarrow as pa
@@ -11,66 +12,96 @@ from mend.contracts.report import Places, RuleCount, SegmentCount
 from mend.curate import sql
 from mend.curate.decode import UNKNOWN_SCHEMA
 from mend.curate.plan import Plan
+from mend.curate.shapes import Shape
 from mend.curate.tally import FieldCount, PartitionCount, Tally
 
 MISSING_SEGMENT = "(missing)"
-FIELDS = """
-SELECT CASE reason.rule WHEN 'required' THEN 'missing' WHEN 'not_null' THEN 'null' ELSE 'type' END,
-  reason."column", reason.expected, reason.found, kafka_partition, count(*), min(kafka_offset), max(kafka_offset)
-FROM (SELECT unnest(shape_reasons) AS reason, kafka_partition, kafka_offset FROM decoded JOIN shapes USING (shape)
-      WHERE len(shape_reasons) > 0)
-GROUP BY ALL
+ACCEPTED, REJECTED, DUPLICATE = 0, 1, 2
+"""Places of a judged event."""
+BY_SHAPE = """
+SELECT shape, kafka_partition, count(*), min(kafka_offset), max(kafka_offset) FROM judged GROUP BY ALL
 """
 UNKNOWN = """
 SELECT 'unknown', name, 'nothing',
-  coalesce(json_type(payload, '$."' || replace(replace(name, '\\', '\\\\'), '"', '\\"') || '"'), 'NULL') AS found,
+  coalesce(json_type(payload, '/' || replace(replace(name, '~', '~0'), '/', '~1')), 'NULL') AS found,
   kafka_partition, count(*), min(kafka_offset), max(kafka_offset)
-FROM (SELECT unnest(unknown) AS name, payload, kafka_partition, kafka_offset FROM decoded JOIN shapes USING (shape)
-      WHERE len(unknown) > 0)
-GROUP BY ALL
+FROM (SELECT unnest(json_keys(payload)) AS name, payload, kafka_partition, kafka_offset
+      FROM events SEMI JOIN (SELECT row FROM judged WHERE schema_drift_detected) USING (row))
+WHERE name NOT IN (SELECT unnest($known)) GROUP BY ALL
 """
-REJECTED = """
-SELECT reason.rule, reason."column", count(*)
-FROM (SELECT unnest(reasons) AS reason FROM judged WHERE reasons IS NOT NULL) GROUP BY ALL
+REJECTIONS = """
+SELECT reason.rule, reason."column", count(*) FROM (SELECT unnest(reasons) AS reason FROM reasons) GROUP BY ALL
 """
-FAILED = """
-SELECT rule, '{severity}', count(*) FROM (SELECT unnest({column}) AS rule FROM judged
-WHERE {column} IS NOT NULL AND row NOT IN (FROM duplicate_rows)) GROUP BY ALL
+FAILURES = f"""
+SELECT rule, count(*)
+FROM (SELECT unnest({{column}}) AS rule FROM judged WHERE {{column}} IS NOT NULL AND place <> {DUPLICATE}) GROUP BY 1
 """
-PLACES = """
-SELECT kafka_partition, count(*) FILTER (row IN (SELECT row FROM first_rows)), count(*) FILTER (reasons IS NOT NULL),
-  count(*) FILTER (row IN (FROM duplicate_rows))
-FROM judged GROUP BY 1
+PLACES = "SELECT kafka_partition, place, count(*) FROM judged GROUP BY ALL"
+SUMS = f"""
+SELECT count(*) FILTER (is_late_arrival), count(*) FILTER (place = {REJECTED} OR NOT dq_passed)
+FROM judged WHERE place <> {DUPLICATE}
 """
-SUMS = """
-SELECT count(*) FILTER (is_late_arrival), count(*) FILTER (reasons IS NOT NULL OR NOT dq_passed)
-FROM judged WHERE row NOT IN (FROM duplicate_rows)
-"""
-DRIFTED = "SELECT count(*) FROM decoded JOIN shapes USING (shape) WHERE len(unknown) > 0 OR len(shape_reasons) > 0"
-SEGMENT = """
-SELECT coalesce({column}::VARCHAR, '{missing}'), count(*), count(*) FILTER (reasons IS NOT NULL OR NOT dq_passed)
-FROM judged WHERE row NOT IN (FROM duplicate_rows) GROUP BY 1
+SEGMENT = f"""
+SELECT coalesce({{column}}::VARCHAR, '{MISSING_SEGMENT}'), count(*),
+  count(*) FILTER (place = {REJECTED} OR NOT dq_passed)
+FROM judged WHERE place <> {DUPLICATE} GROUP BY 1
 """
 
 
-def count(db: duckdb.DuckDBPyConnection, plan: Plan, records: pa.Table, refused: pa.Array) -> Tally:
-    """Count the batch that stands in the tables decoded, judged and first_rows."""
-    db.execute(
-        "CREATE OR REPLACE TEMP TABLE duplicate_rows AS "
-        "SELECT row FROM judged WHERE reasons IS NULL AND row NOT IN (SELECT row FROM first_rows)"
-    ).fetchall()
+def count(
+    db: duckdb.DuckDBPyConnection,
+    plan: Plan,
+    shapes: Mapping[int, Shape],
+    records: pa.Table,
+    refused: pa.Array,
+    reasons: pa.Table,
+) -> Tally:
+    """Count the batch whose events stand in `events` and `judged`."""
     late, failed = one_row(db, SUMS)
     undecoded = undecoded_by_partition(records, refused)
     unknown_schema = sum(of[UNKNOWN_SCHEMA] for of in undecoded.values())
+    by_shape = db.execute(BY_SHAPE).fetchall()
     return Tally(
         partitions=partitions(db, records, undecoded),
-        fields=tuple(field_count(row) for query in (FIELDS, UNKNOWN) for row in db.execute(query).fetchall()),
-        rules=(*rejections(db), *failures(db, plan)),
+        fields=(*misfit_fields(by_shape, shapes), *unknown_fields(db, plan, by_shape, shapes)),
+        rules=(*rejections(db, reasons), *failures(db, plan)),
         segments=tuple(one for column in plan.pipeline.segments for one in segment(db, column)),
         late=late,
         failed=failed + unknown_schema,
-        drifted=one_row(db, DRIFTED)[0],
+        drifted=sum(row[2] for row in by_shape if shapes[row[0]].differs),
     )
+
+
+KINDS: dict[str, Literal["missing", "null", "type"]] = {"required": "missing", "not_null": "null", "type": "type"}
+"""Reasons of a shape that say something about the stream, not only about the event."""
+
+
+def misfit_fields(by_shape: list[tuple[int, ...]], shapes: Mapping[int, Shape]) -> list[FieldCount]:
+    """Count missing, null and retyped fields: all events of a shape share them."""
+    return [
+        FieldCount(
+            kind=KINDS[reason.rule],
+            name=reason.column,
+            expected=reason.expected,
+            found=reason.found,
+            partition=partition,
+            count=events,
+            first_offset=first,
+            last_offset=last,
+        )
+        for shape, partition, events, first, last in by_shape
+        for reason in shapes[shape].reasons
+        if reason.rule in KINDS
+    ]
+
+
+def unknown_fields(
+    db: duckdb.DuckDBPyConnection, plan: Plan, by_shape: list[tuple[int, ...]], shapes: Mapping[int, Shape]
+) -> list[FieldCount]:
+    """Count unknown fields by the JSON type of their value."""
+    if not any(shapes[row[0]].unknown for row in by_shape):
+        return []
+    return [field_count(row) for row in db.execute(UNKNOWN, {"known": list(plan.sources)}).fetchall()]
 
 
 def one_row(db: duckdb.DuckDBPyConnection, query: str) -> tuple[int, ...]:
@@ -93,7 +124,7 @@ def partitions(
     db: duckdb.DuckDBPyConnection, records: pa.Table, undecoded: dict[int, Counter[str]]
 ) -> tuple[PartitionCount, ...]:
     """Count each place on its own; none is what the others leave over, so that the sums prove something."""
-    judged = {row[0]: row[1:] for row in db.execute(PLACES).fetchall()}
+    judged = {(partition, place): many for partition, place, many in db.execute(PLACES).fetchall()}
     seen = (
         records.group_by(["topic", "partition"])
         .aggregate([("offset", "min"), ("offset", "max"), ("offset", "count")])
@@ -103,10 +134,10 @@ def partitions(
 
 
 def partition_count(
-    seen: dict[str, Any], judged: dict[int, tuple[int, ...]], undecoded: dict[int, Counter[str]]
+    seen: dict[str, Any], judged: dict[tuple[int, int], int], undecoded: dict[int, Counter[str]]
 ) -> PartitionCount:
     """Count one partition."""
-    accepted, rejected, duplicate = judged.get(seen["partition"], (0, 0, 0))
+    accepted, rejected, duplicate = (judged.get((seen["partition"], one), 0) for one in (ACCEPTED, REJECTED, DUPLICATE))
     refused = undecoded.get(seen["partition"], Counter())
     return PartitionCount(
         topic=seen["topic"],
@@ -132,26 +163,31 @@ def field_count(row: tuple[Any, ...]) -> FieldCount:
     )  # fmt: skip
 
 
-def rejections(db: duckdb.DuckDBPyConnection) -> list[RuleCount]:
+def rejections(db: duckdb.DuckDBPyConnection, reasons: pa.Table) -> list[RuleCount]:
     """Count the reasons for which events were rejected."""
-    rows = db.execute(REJECTED).fetchall()
+    if not reasons.num_rows:
+        return []
+    db.register("reasons", reasons)
+    rows = db.execute(REJECTIONS).fetchall()
+    db.unregister("reasons")
     return [RuleCount(rule=rule, column=column, severity="contract", failures=many) for rule, column, many in rows]
 
 
 def failures(db: duckdb.DuckDBPyConnection, plan: Plan) -> list[RuleCount]:
     """Count the failures of rules that do not reject."""
     columns = {rule.name: rule.columns[0] for rule in plan.rules.rules}
-    rows = [
-        row
-        for severity, column in (("quality", "dq_failed_rules"), ("warn", "_warned"))
-        for row in db.execute(FAILED.format(severity=severity, column=column)).fetchall()
-    ]
+    severities: tuple[tuple[Literal["quality", "warn"], str], ...] = (
+        ("quality", "dq_failed_rules"),
+        ("warn", "_warned"),
+    )
     return [
-        RuleCount(rule=rule, column=columns[rule], severity=severity, failures=many) for rule, severity, many in rows
+        RuleCount(rule=rule, column=columns[rule], severity=severity, failures=many)
+        for severity, column in severities
+        for rule, many in db.execute(FAILURES.format(column=column)).fetchall()
     ]
 
 
 def segment(db: duckdb.DuckDBPyConnection, column: str) -> list[SegmentCount]:
     """Count rows and failing rows by the values of a segment column."""
-    rows = db.execute(SEGMENT.format(column=sql.name(column), missing=MISSING_SEGMENT)).fetchall()
+    rows = db.execute(SEGMENT.format(column=sql.name(column))).fetchall()
     return [SegmentCount(column=column, value=value, rows=many, failures=bad) for value, many, bad in rows]

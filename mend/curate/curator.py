@@ -1,16 +1,20 @@
 """One pass over Kafka records: Arrow in, Arrow out, one place for every event."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mend.curate import counts, sql
+from mend.curate import counts
+from mend.curate.counts import ACCEPTED, DUPLICATE, REJECTED
 from mend.curate.decode import UNKNOWN_SCHEMA, Decoder, key_text
-from mend.curate.plan import KAFKA_COLUMNS, Plan
+from mend.curate.plan import Plan
 from mend.curate.shapes import Shape, classify
 from mend.curate.tally import Tally
 
@@ -18,7 +22,15 @@ REASON = pa.struct([("rule", pa.string()), ("column", pa.string()), ("expected",
 SHAPES = pa.schema(
     [
         ("shape", pa.uint64()),
-        ("unknown", pa.list_(pa.string())),
+        ("clean", pa.bool_()),
+        ("drifted", pa.bool_()),
+        ("present_count", pa.int32()),
+        ("defaulted", pa.list_(pa.string())),
+    ]
+)
+SHAPE_DETAILS = pa.schema(
+    [
+        ("shape", pa.uint64()),
         ("shape_reasons", pa.list_(REASON)),
         ("present", pa.list_(pa.string())),
         ("defaulted", pa.list_(pa.string())),
@@ -27,29 +39,14 @@ SHAPES = pa.schema(
 MOST_SHAPES = 10_000
 """Shapes remembered between batches; a topic has a handful, a storm of random keys must not fill the memory."""
 UTC_TIME = pa.timestamp("us", tz="UTC")
-DECODED = """
-CREATE OR REPLACE TEMP TABLE decoded AS
-SELECT row, {columns}, payload,
-  CASE WHEN NOT json_valid(payload) THEN 'not_json'
-    WHEN json_type(payload) <> 'OBJECT' THEN 'not_an_object' END AS refused,
-  CASE WHEN refused IS NULL THEN hash({types}, json_keys(payload)) END AS shape,
-  CASE WHEN refused IS NULL THEN json_transform(payload, {structure}) END AS event
-FROM events
-"""
-UNSEEN = """
-SELECT shape, first({types}), first(json_keys(payload)) FROM decoded
-WHERE shape IS NOT NULL AND shape NOT IN (SELECT shape FROM shapes) GROUP BY shape
+UNDECODABLE = """
+SELECT row, CASE WHEN json_valid(payload) THEN 'not_an_object' ELSE 'not_json' END FROM events
+WHERE NOT (json_valid(payload) AND starts_with(ltrim(payload, ' \t\r\n'), '{'))
 """
 FIRST_ROWS = """
-CREATE OR REPLACE TEMP TABLE first_rows AS
-SELECT min(row) AS row, _key FROM judged
-WHERE reasons IS NULL AND _key NOT IN (SELECT _key FROM seen) GROUP BY _key
+SELECT min(row) FROM judged WHERE fits AND (key_high, key_low) NOT IN (FROM seen) GROUP BY key_high, key_low
 """
-KEYS = """
-SELECT (_key >> 64)::UBIGINT AS key_high, (_key & 18446744073709551615::UHUGEINT)::UBIGINT AS key_low,
-  kafka_topic, kafka_partition, kafka_offset
-FROM judged WHERE reasons IS NULL AND (row IN (SELECT row FROM first_rows)) = {first} ORDER BY row
-"""
+KEY_COLUMNS = ["key_high", "key_low", "kafka_topic", "kafka_partition", "kafka_offset"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,33 +83,37 @@ class Curator:
         self.run("SET VARIABLE now = ?::TIMESTAMP", [now.replace(tzinfo=None)])
         self.run("SET VARIABLE run_id = ?", [run_id])
         self.run("SET VARIABLE mapping_version = ?::INTEGER", [plan.mapping_version])
-        self.run("CREATE TABLE seen (_key UHUGEINT)")
+        self.run("CREATE TABLE seen (key_high UBIGINT, key_low UBIGINT)")
         self.forget_shapes()
 
     def curate(self, records: pa.Table) -> Curated:
         """Give each record (columns of Spark's Kafka source) its place."""
         payload, refused = self.decode(records["value"].combine_chunks())
-        self.decode_events(records, payload)
-        self.learn_shapes()
-        self.run(f"CREATE OR REPLACE TEMP TABLE judged AS {self.plan.judged_sql}")
-        self.run(FIRST_ROWS)
-        self.run("INSERT INTO seen SELECT _key FROM first_rows")
-        refused = self.with_undecodable(refused)
-        tally = counts.count(self.db, self.plan, records, refused)
+        events, refused = self.events(records, payload, refused)
+        judged = self.judge(events)
+        with self.visible(events=events, judged=judged):
+            first = self.first_rows(records.num_rows)
+            fits = judged["fits"].to_numpy()
+            places = np.where(fits, np.where(first[judged["row"].to_numpy()], ACCEPTED, DUPLICATE), REJECTED)
+            reasons = self.reasons(judged, fits)
+        judged = judged.append_column("place", pa.array(places, pa.int8()))
+        with self.visible(events=events, judged=judged):
+            tally = counts.count(self.db, self.plan, self.shapes, records, refused, reasons)
+        accepted = judged if (places == ACCEPTED).all() else judged.filter(pa.array(places == ACCEPTED))
         return Curated(
-            accepted=self.accepted(),
-            rejected=self.rejected(records, refused),
+            accepted=self.published(accepted),
+            rejected=self.kept(records, [*reasons.to_pylist(), *unknown_schema_rows(refused)]),
             dead_letters=self.kept(records, dead_letter_rows(refused)),
-            duplicates=self.duplicates(records),
-            keys=self.arrow(KEYS.format(first=True)),
+            duplicates=self.kept(records, duplicate_rows(judged.filter(pa.array(places == DUPLICATE)))),
+            keys=accepted.select(KEY_COLUMNS),
             tally=tally,
         )
 
-    def decode_events(self, records: pa.Table, payload: pa.Array) -> None:
-        """Fill the table `decoded`."""
+    def events(self, records: pa.Table, payload: pa.Array, refused: pa.Array) -> tuple[pa.Table, pa.Array]:
+        """Return the records whose payload is a JSON object, and the reasons of the others."""
         events = pa.table(
             {
-                "row": pa.array(range(records.num_rows), pa.int64()),
+                "row": pa.array(np.arange(records.num_rows)),
                 "kafka_key": key_text(records["key"].combine_chunks()),
                 "kafka_topic": records["topic"],
                 "kafka_partition": records["partition"],
@@ -120,73 +121,70 @@ class Curator:
                 "kafka_timestamp": records["timestamp"].cast(pa.timestamp("us")),
                 "payload": payload,
             }
-        ).filter(pc.is_valid(payload))
-        self.db.register("events", events)
-        self.run(
-            DECODED.format(
-                columns=", ".join(KAFKA_COLUMNS), types=self.plan.types_sql, structure=sql.literal(self.plan.structure)
-            )
         )
-        self.db.unregister("events")
+        if payload.null_count:
+            events = events.filter(pc.is_valid(payload))
+        with self.visible(events=events):
+            undecodable = self.run(UNDECODABLE)
+        if not undecodable:
+            return events, refused
+        reasons = refused.to_pylist()
+        for row, reason in undecodable:
+            reasons[row] = reason
+        rows = pa.array([row for row, _ in undecodable], pa.int64())
+        return events.filter(pc.invert(pc.is_in(events["row"], rows))), pa.array(reasons, pa.string())
+
+    def judge(self, events: pa.Table) -> pa.Table:
+        """Run the pass; it is run again when it met shapes that were not known."""
+        with self.visible(events=events):
+            judged = self.arrow(self.plan.judged_sql)
+            unseen = judged.filter(pc.is_null(judged["clean"])).select(["row"])
+            if not unseen.num_rows:
+                return judged
+            if len(self.shapes) > MOST_SHAPES:
+                self.forget_shapes()
+                unseen = judged.select(["row"])
+            with self.visible(unseen=unseen):
+                self.learn_shapes()
+            return self.arrow(self.plan.judged_sql)
 
     def learn_shapes(self) -> None:
-        """Judge the shapes that this batch shows for the first time."""
-        if len(self.shapes) > MOST_SHAPES:
-            self.forget_shapes()
-        unseen = self.run(UNSEEN.format(types=self.plan.types_sql))
-        found = [classify(shape, types, keys, self.plan.fields, self.plan.sources) for shape, types, keys in unseen]
-        if not found:
-            return
+        """Judge the shapes of the rows in `unseen`."""
+        rows = self.run(self.plan.unseen_sql)
+        found = [classify(shape, types, keys, self.plan.fields, self.plan.sources) for shape, types, keys in rows]
         self.shapes |= {shape.hash: shape for shape in found}
-        self.db.register("found_shapes", pa.Table.from_pylist([shape_row(shape) for shape in found], SHAPES))
-        self.run("INSERT INTO shapes FROM found_shapes")
-        self.db.unregister("found_shapes")
+        scalars = pa.Table.from_pylist([shape_row(shape) for shape in found], SHAPES)
+        details = pa.Table.from_pylist([detail_row(shape) for shape in found], SHAPE_DETAILS)
+        with self.visible(found_shapes=scalars, found_details=details):
+            self.run("INSERT INTO shapes FROM found_shapes")
+            self.run("INSERT INTO shape_details FROM found_details")
 
     def forget_shapes(self) -> None:
         """Start with no known shape."""
         self.shapes.clear()
-        self.db.register("no_shapes", SHAPES.empty_table())
-        self.run("CREATE OR REPLACE TABLE shapes AS FROM no_shapes")
-        self.db.unregister("no_shapes")
+        with self.visible(no_shapes=SHAPES.empty_table(), no_details=SHAPE_DETAILS.empty_table()):
+            self.run("CREATE OR REPLACE TABLE shapes AS FROM no_shapes")
+            self.run("CREATE OR REPLACE TABLE shape_details AS FROM no_details")
 
-    def with_undecodable(self, refused: pa.Array) -> pa.Array:
-        """Add the rows whose text is no JSON object to the rows that the decoder refused."""
-        bad = self.run("SELECT row, refused FROM decoded WHERE refused IS NOT NULL")
-        if not bad:
-            return refused
-        reasons = refused.to_pylist()
-        for row, reason in bad:
-            reasons[row] = reason
-        return pa.array(reasons, pa.string())
+    def first_rows(self, rows: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Say for each row whether it is the first of its key, and remember the keys."""
+        found = self.db.sql(FIRST_ROWS).fetchnumpy()
+        first = np.zeros(rows, dtype=bool)
+        first[next(iter(found.values()))] = True
+        with self.visible(first_rows=pa.table({"row": pa.array(np.flatnonzero(first))})):
+            self.run("INSERT INTO seen SELECT key_high, key_low FROM judged SEMI JOIN first_rows USING (row)")
+        return first
 
-    def accepted(self) -> pa.Table:
-        """Return the rows that fit, times marked as UTC."""
-        columns = ", ".join(sql.name(column) for column in (*self.plan.columns, "event_date"))
-        table = self.arrow(f"SELECT {columns} FROM judged WHERE row IN (SELECT row FROM first_rows) ORDER BY row")
+    def reasons(self, judged: pa.Table, fits: np.ndarray[Any, np.dtype[np.bool_]]) -> pa.Table:
+        """Return row and reasons of the events that do not fit."""
+        misfits = judged.filter(pa.array(~fits)).select(["row"])
+        with self.visible(misfits=misfits):
+            return self.arrow(self.plan.reasons_sql)
+
+    def published(self, accepted: pa.Table) -> pa.Table:
+        """Return the published columns and event_date, times marked as UTC."""
+        table = accepted.select([*self.plan.columns, "event_date"])
         return table.cast(pa.schema([as_utc(field) for field in table.schema]))
-
-    def rejected(self, records: pa.Table, refused: pa.Array) -> pa.Table:
-        """Return the records that failed the contract or a row rule."""
-        rows = self.arrow("SELECT row, reasons FROM judged WHERE reasons IS NOT NULL ORDER BY row")
-        unknown = (
-            [
-                {"row": row, "reasons": [reason_row(reason)]}
-                for row, reason in enumerate(refused.to_pylist())
-                if reason == UNKNOWN_SCHEMA
-            ]
-            if refused.null_count < len(refused)
-            else []
-        )
-        return self.kept(records, [*rows.to_pylist(), *unknown])
-
-    def duplicates(self, records: pa.Table) -> pa.Table:
-        """Return the records whose key an earlier event has."""
-        rows = self.arrow(
-            "SELECT row FROM judged WHERE reasons IS NULL AND row NOT IN (SELECT row FROM first_rows) ORDER BY row"
-        )
-        return self.kept(
-            records, [{"row": row, "reasons": [reason_row("duplicate")]} for row in rows["row"].to_pylist()]
-        )
 
     def kept(self, records: pa.Table, rows: list[dict[str, Any]]) -> pa.Table:
         """Return records with their bytes and reasons; `reason` is the first of them."""
@@ -198,6 +196,17 @@ class Curator:
             .append_column("run_id", pa.array([self.run_id] * len(rows), pa.string()))
             .append_column("mapping_version", pa.array([self.plan.mapping_version] * len(rows), pa.int32()))
         )
+
+    @contextmanager
+    def visible(self, **tables: pa.Table) -> Iterator[None]:
+        """Let queries read Arrow tables by name."""
+        for name, table in tables.items():
+            self.db.register(name, table)
+        try:
+            yield
+        finally:
+            for name in tables:
+                self.db.unregister(name)
 
     def run(self, statement: str, values: list[Any] | None = None) -> list[tuple[Any, ...]]:
         """Run a statement to its end."""
@@ -215,14 +224,21 @@ def as_utc(field: pa.Field) -> pa.Field:
 
 
 def shape_row(shape: Shape) -> dict[str, Any]:
-    """Return a shape as a row of the table `shapes`."""
+    """Return a shape as a row of the table `shapes`: what every event needs of it."""
     return {
         "shape": shape.hash,
-        "unknown": list(shape.unknown),
-        "shape_reasons": [
-            {"rule": one.rule, "column": one.column, "expected": one.expected, "found": one.found}
-            for one in shape.reasons
-        ],
+        "clean": shape.clean,
+        "drifted": bool(shape.unknown),
+        "present_count": len(shape.present),
+        "defaulted": list(shape.defaulted),
+    }
+
+
+def detail_row(shape: Shape) -> dict[str, Any]:
+    """Return a shape as a row of the table `shape_details`: what only misfits need of it."""
+    return {
+        "shape": shape.hash,
+        "shape_reasons": [asdict(one) for one in shape.reasons],
         "present": list(shape.present),
         "defaulted": list(shape.defaulted),
     }
@@ -233,12 +249,24 @@ def reason_row(rule: str) -> dict[str, str]:
     return {"rule": rule, "column": "", "expected": "an event", "found": rule}
 
 
+def refused_rows(refused: pa.Array) -> list[tuple[int, str]]:
+    """Return row and reason of the records that were not decoded."""
+    rows = pc.indices_nonzero(pc.is_valid(refused))
+    return list(zip(rows.to_pylist(), refused.take(rows).to_pylist(), strict=True))
+
+
+def unknown_schema_rows(refused: pa.Array) -> list[dict[str, Any]]:
+    """Return the rows that are rejected because their schema is not known."""
+    found = refused_rows(refused)
+    return [{"row": row, "reasons": [reason_row(reason)]} for row, reason in found if reason == UNKNOWN_SCHEMA]
+
+
 def dead_letter_rows(refused: pa.Array) -> list[dict[str, Any]]:
     """Return the rows that are no events at all."""
-    if refused.null_count == len(refused):
-        return []
-    return [
-        {"row": row, "reasons": [reason_row(reason)]}
-        for row, reason in enumerate(refused.to_pylist())
-        if reason is not None and reason != UNKNOWN_SCHEMA
-    ]
+    found = refused_rows(refused)
+    return [{"row": row, "reasons": [reason_row(reason)]} for row, reason in found if reason != UNKNOWN_SCHEMA]
+
+
+def duplicate_rows(duplicates: pa.Table) -> list[dict[str, Any]]:
+    """Return the rows whose key came before."""
+    return [{"row": row, "reasons": [reason_row("duplicate")]} for row in duplicates["row"].to_pylist()]

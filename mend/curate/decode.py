@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pyarrow as pa
 import pyarrow.compute as pc
 
-EMPTY, TOMBSTONE, NOT_UTF8, TRUNCATED = "empty", "tombstone", "not_utf8", "truncated"
+EMPTY, TOMBSTONE, NOT_UTF8, NOT_AVRO, TRUNCATED = "empty", "tombstone", "not_utf8", "not_avro", "truncated"
 UNKNOWN_SCHEMA = "unknown_schema"
 """The record may be fine, only its schema is not known (yet): rejected with its bytes, not a dead letter."""
 

@@ -21,8 +21,8 @@ WITH mine AS (
 SELECT kafka_partition, kafka_offset FROM mine WHERE nth > 1
 """
 FIND_EARLIER = """
-SELECT kafka_partition, kafka_offset FROM read_parquet($mine)
-SEMI JOIN read_parquet($earlier) USING (key_high, key_low)
+SELECT mine.kafka_partition, mine.kafka_offset FROM read_parquet($mine) AS mine
+SEMI JOIN read_parquet($earlier) AS earlier USING (key_high, key_low)
 """
 
 

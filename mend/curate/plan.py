@@ -13,7 +13,7 @@ from mend.runtime.pipeline_file import Pipeline
 
 KAFKA_COLUMNS = ("kafka_key", "kafka_topic", "kafka_partition", "kafka_offset", "kafka_timestamp")
 NOW = "processing_timestamp"
-EXTREMES = {"timestamp-millis": 1000, "timestamp-micros": 1}
+MICROS = {"timestamp-millis": 1000, "timestamp-micros": 1}
 """Microseconds per unit of a logical time type."""
 FIRST_MICROS, LAST_MICROS = -62_135_596_800_000_000, 253_402_300_799_999_999
 """Years 1 to 9999: what a TIMESTAMP and every reader of Parquet can show."""
@@ -30,9 +30,9 @@ class Plan:
     fields: tuple[Field, ...]
     sources: tuple[str, ...]
     columns: tuple[str, ...]
-    types_sql: str
-    structure: str
     judged_sql: str
+    reasons_sql: str
+    unseen_sql: str
 
 
 def make_plan(pipeline: Pipeline, rules: RuleSet, mapping: Mapping | None = None) -> Plan:
@@ -41,6 +41,7 @@ def make_plan(pipeline: Pipeline, rules: RuleSet, mapping: Mapping | None = None
     fields = (*pipeline.schema.fields, *(as_field(one) for one in added))
     sources = (*(pipeline.source(one.name) for one in pipeline.schema.fields), *(one.source for one in added))
     columns = published_columns(pipeline, fields)
+    parts = Pass(pipeline=pipeline, rules=rules, fields=fields, sources=sources, columns=columns)
     return Plan(
         pipeline=pipeline,
         rules=rules,
@@ -48,9 +49,10 @@ def make_plan(pipeline: Pipeline, rules: RuleSet, mapping: Mapping | None = None
         fields=fields,
         sources=sources,
         columns=columns,
-        types_sql=f"json_type(payload, [{', '.join(sql.json_path(source) for source in sources)}])",
-        structure=structure_of(fields, sources),
-        judged_sql=judged_query(pipeline, rules, fields, sources, columns),
+        judged_sql=parts.judged(),
+        reasons_sql=parts.reasons(),
+        unseen_sql=f"SELECT {shape_sql(sources)}, first({types_sql(sources)}), first(json_keys(payload)) "
+        "FROM events SEMI JOIN unseen USING (row) GROUP BY 1",
     )
 
 
@@ -88,90 +90,126 @@ def structure_of(fields: tuple[Field, ...], sources: tuple[str, ...]) -> str:
     return orjson.dumps({source: field.type.structure for field, source in zip(fields, sources, strict=True)}).decode()
 
 
-def judged_query(
-    pipeline: Pipeline, rules: RuleSet, fields: tuple[Field, ...], sources: tuple[str, ...], columns: tuple[str, ...]
-) -> str:
-    """Return the query that gives every decoded event its columns, its failed rules and its reasons."""
-    typed = ",\n    ".join(field_sql(field, source) for field, source in zip(fields, sources, strict=True))
-    derived = ",\n    ".join(f"TRY({text}) AS {sql.name(column)}" for column, text in pipeline.derived.items())
-    quality = flags(rules, "quality")
-    contract = flags(rules, "contract")
-    event_micros = micros(next(one for one in fields if one.name == pipeline.event_time))
-    return f"""
-WITH typed AS (
-  SELECT row, unknown, shape_reasons, present, payload,
-    {", ".join(KAFKA_COLUMNS)},
-    {typed},
-    getvariable('now') AS {NOW}
-  FROM decoded JOIN shapes USING (shape)
-), derived AS (
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pass:
+    """The parts of a pipeline from which the queries of the pass are written."""
+
+    pipeline: Pipeline
+    rules: RuleSet
+    fields: tuple[Field, ...]
+    sources: tuple[str, ...]
+    columns: tuple[str, ...]
+
+    def judged(self) -> str:
+        """Return the query over `events` and `shapes` that gives every event its columns, and whether it fits.
+
+        `clean` is NULL for an event whose shape is not in `shapes` yet.
+        """
+        return f"""
+WITH {self.decoded("events")}, {self.typed("shapes")}, {self.derived()}, judged AS (
   SELECT *,
-    {derived or "1 AS _none"}
-  FROM typed
-), judged AS (
-  SELECT *,
-    {failed_list(quality)} AS dq_failed_rules,
-    {failed_list(flags(rules, "warn"))} AS _warned,
-    CASE WHEN {all_fit(fields)} AND len(shape_reasons) = 0 AND NOT ({any_of(contract)}) THEN NULL
-      ELSE list_concat(shape_reasons, list_filter([
-        {value_reasons(fields)},
-        {contract_reasons(contract)}
-      ], lambda reason: reason IS NOT NULL)) END AS reasons,
-    epoch_us({NOW}) - ({event_micros}) > {int(pipeline.lateness.total_seconds() * 1_000_000)} AS is_late_arrival,
-    make_timestamp({event_micros})::DATE AS event_date,
-    len(unknown) > 0 AS schema_drift_detected,
-    CASE WHEN len(unknown) > 0 THEN {rescued_sql(sources)} END AS rescued,
+    {failed_list(flags(self.rules, "quality"))} AS dq_failed_rules,
+    {failed_list(flags(self.rules, "warn"))} AS _warned,
+    clean AND present_count = {" + ".join(f"({sql.name(field.name)} IS NOT NULL)::INTEGER" for field in self.fields)}
+      AND NOT ({any_of(flags(self.rules, "contract"))}) AS fits,
+    epoch_us({NOW}) - event_micros > {int(self.pipeline.lateness.total_seconds() * 1_000_000)} AS is_late_arrival,
+    make_timestamp(event_micros)::DATE AS event_date,
+    CASE WHEN schema_drift_detected THEN {rescued_sql(self.sources)} END AS rescued,
     dq_failed_rules IS NULL AS dq_passed,
     getvariable('run_id') AS run_id,
     getvariable('mapping_version') AS mapping_version,
-    {key_sql(pipeline.key)} AS _key
+    {key_sql(self.pipeline.key)} AS _key
   FROM derived
 )
-SELECT {", ".join(sql.name(column) for column in columns)}, event_date, row, reasons, _warned, _key FROM judged
+SELECT {", ".join(sql.name(column) for column in self.columns)}, event_date, row, shape, clean, fits, _warned,
+  (_key >> 64)::UBIGINT AS key_high, (_key & 18446744073709551615::UHUGEINT)::UBIGINT AS key_low
+FROM judged
 """
+
+    def reasons(self) -> str:
+        """Return the query over `misfits`, `events` and `shape_details` that says why events do not fit."""
+        source = "(SELECT * FROM events SEMI JOIN misfits USING (row))"
+        contract = flags(self.rules, "contract")
+        return f"""
+WITH {self.decoded(source)}, {self.typed("shape_details")}, {self.derived()}
+SELECT row, list_concat(shape_reasons, list_filter([
+    {value_reasons(self.fields)},
+    {contract_reasons(contract)}
+  ], lambda reason: reason IS NOT NULL)) AS reasons
+FROM derived ORDER BY row
+"""
+
+    def decoded(self, source: str) -> str:
+        """Decode the payload, and find its shape."""
+        return f"""decoded AS (
+  SELECT *, {shape_sql(self.sources)} AS shape,
+    json_transform(payload, {sql.literal(structure_of(self.fields, self.sources))}) AS event
+  FROM {source}
+)"""
+
+    def typed(self, shapes: str) -> str:
+        """Name the contract's fields, beside what is known of the event's shape."""
+        pairs = zip(self.fields, self.sources, strict=True)
+        typed = ",\n    ".join(field_sql(field, source) for field, source in pairs)
+        known = {"shapes": "clean, present_count, drifted AS schema_drift_detected",
+                 "shape_details": "shape_reasons, present"}[shapes]  # fmt: skip
+        return f"""typed AS (
+  SELECT row, payload, shape, {known}, {", ".join(KAFKA_COLUMNS)},
+    {typed},
+    getvariable('now') AS {NOW}
+  FROM decoded LEFT JOIN {shapes} USING (shape)
+)"""
+
+    def derived(self) -> str:
+        """Add the derived columns; one that cannot be computed for an event is NULL there."""
+        event_time = next(one for one in self.fields if one.name == self.pipeline.event_time)
+        texts = [f"TRY({text}) AS {sql.name(column)}" for column, text in self.pipeline.derived.items()]
+        return f"""derived AS (
+  SELECT *,
+    {", ".join((*texts, f"{micros(event_time)} AS event_micros"))}
+  FROM typed
+)"""
+
+
+def shape_sql(sources: tuple[str, ...]) -> str:
+    """Return the digest of an event's keys and of the JSON types of its contract fields."""
+    return f"hash({types_sql(sources)}, json_keys(payload))"
+
+
+def types_sql(sources: tuple[str, ...]) -> str:
+    """Return the JSON types of the contract fields, NULL for a missing one."""
+    return f"json_type(payload, [{', '.join(sql.json_pointer(source) for source in sources)}])"
 
 
 def field_sql(field: Field, source: str) -> str:
-    """Decode one field; a missing field takes the contract's default, a null stays a null."""
+    """Decode one field; a missing field takes the contract's default, a null stays a null.
+
+    A time that no calendar shows (outside the years 1 to 9999) and a number that is none decode to NULL.
+    """
     value = f"event.{sql.name(source)}"
     if field.has_default and field.default is not None:
-        absent = f"list_contains(defaulted, {sql.literal(field.name)})"
+        absent = f"{value} IS NULL AND list_contains(defaulted, {sql.literal(field.name)})"
         value = f"CASE WHEN {absent} THEN {sql.literal(field.default)} ELSE {value} END"
+    unit = MICROS.get(field.type.logical or "")
+    if unit is not None:
+        value = f"CASE WHEN {value} BETWEEN {-(-FIRST_MICROS // unit)} AND {LAST_MICROS // unit} THEN {value} END"
+    elif field.type.kind in {"float", "double"}:
+        value = f"CASE WHEN isfinite({value}) THEN {value} END"
     return f"{value} AS {sql.name(field.name)}"
 
 
-def all_fit(fields: tuple[Field, ...]) -> str:
-    """Every field that carries a value decoded to one (a number out of range, a time beyond 9999 does not)."""
-    return f"len(present) = {' + '.join(f'({fits(field)})::INTEGER' for field in fields)}"
-
-
-def fits(field: Field) -> str:
-    """Whether the decoded value of a field is there and showable."""
-    column = sql.name(field.name)
-    if field.type.logical in EXTREMES:
-        return f"coalesce({micros_checked(field)} BETWEEN {FIRST_MICROS} AND {LAST_MICROS}, FALSE)"
-    if field.type.kind in {"float", "double"}:
-        return f"coalesce(isfinite({column}), FALSE)"
-    return f"{column} IS NOT NULL"
-
-
-def micros_checked(field: Field) -> str:
-    """Microseconds of a time field in a width that cannot overflow."""
-    return f"{sql.name(field.name)}::HUGEINT * {EXTREMES[field.type.logical or '']}"
-
-
 def micros(field: Field) -> str:
-    """Microseconds of the event time; a value that no calendar shows counts as none."""
-    unit = EXTREMES.get(field.type.logical or "")
+    """Microseconds of the event time."""
+    unit = MICROS.get(field.type.logical or "")
     if unit is None:
         return f"epoch_us(TRY_CAST({sql.name(field.name)} AS TIMESTAMP))"
-    return f"CASE WHEN {fits(field)} THEN {sql.name(field.name)} * {unit} END"
+    return f"{sql.name(field.name)} * {unit}"
 
 
 def value_reasons(fields: tuple[Field, ...]) -> str:
     """Reasons of fields whose JSON type fits while their value does not."""
     return ",\n        ".join(
-        f"CASE WHEN list_contains(present, {sql.literal(field.name)}) AND NOT ({fits(field)}) THEN "
+        f"CASE WHEN list_contains(present, {sql.literal(field.name)}) AND {sql.name(field.name)} IS NULL THEN "
         + reason_sql("range", field.name, field.type.logical or field.type.kind, "out of range")
         + " END"
         for field in fields

@@ -4,7 +4,7 @@ A topic has few shapes, so whatever depends on the shape alone (missing fields, 
 decided once a shape and not once an event. Pure.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mend.contracts.schema import Field
@@ -42,6 +42,11 @@ class Shape:
         """Whether events of this shape fit the contract's fields and types."""
         return not self.reasons
 
+    @property
+    def differs(self) -> bool:
+        """Whether events of this shape differ from the contract in any field."""
+        return bool(self.reasons or self.unknown)
+
 
 def classify(
     shape_hash: int, types: Sequence[str | None], keys: Sequence[str], fields: Sequence[Field], sources: Sequence[str]
@@ -58,8 +63,9 @@ def classify(
         hash=shape_hash,
         types=seen,
         unknown=tuple(dict.fromkeys(key for key in keys if key not in known)),
-        reasons=tuple(
-            reason for field, came in zip(fields, seen, strict=True) if (reason := judge_field(field, came)) is not None
+        reasons=(
+            *(reason for field, came in zip(fields, seen, strict=True) if (reason := judge_field(field, came))),
+            *repeated(keys, fields, sources),
         ),
         present=(
             *(field.name for field, came in zip(fields, seen, strict=True) if came in field.type.json_types),
@@ -67,6 +73,13 @@ def classify(
         ),
         defaulted=defaulted,
     )
+
+
+def repeated(keys: Sequence[str], fields: Sequence[Field], sources: Sequence[str]) -> Iterator[Reason]:
+    """Find contract fields that an event names twice: readers disagree on which value counts."""
+    for field, source in zip(fields, sources, strict=True):
+        if keys.count(source) > 1:
+            yield Reason(rule="repeated", column=field.name, expected="one value", found="several")
 
 
 def judge_field(field: Field, came: str) -> Reason | None:

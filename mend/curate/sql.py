@@ -25,6 +25,6 @@ def texts(values: Iterable[str]) -> str:
     return "[" + ", ".join(literal(value) for value in values) + "]"
 
 
-def json_path(field: str) -> str:
-    """Return the quoted JSON path of a top-level field."""
-    return literal('$."' + field.replace("\\", "\\\\").replace('"', '\\"') + '"')
+def json_pointer(field: str) -> str:
+    """Return the quoted JSON pointer (RFC 6901) of a top-level field; a path would read `*` as a wildcard."""
+    return literal("/" + field.replace("~", "~0").replace("/", "~1"))

@@ -45,7 +45,7 @@ def checkpoint_name(suite: str) -> str:
 
 
 def _audit_frame(frame: "pd.DataFrame", rules: RuleSet, run_id: str, now: datetime) -> QualityResults:
-    with _silence():
+    with silence():
         try:
             from great_expectations.exceptions import GreatExpectationsError
         except ImportError as error:
@@ -66,7 +66,7 @@ def _run_checkpoint(frame: "pd.DataFrame", rules: RuleSet, now: datetime) -> dic
     """Return the library's result of each rule by the rule's name."""
     from great_expectations import Checkpoint, ValidationDefinition
 
-    context = _context()
+    context = quiet_context()
     asset = context.data_sources.add_pandas("staged").add_dataframe_asset("rows")
     name = checkpoint_name(rules.suite)
     definition = ValidationDefinition(
@@ -81,7 +81,7 @@ def _run_checkpoint(frame: "pd.DataFrame", rules: RuleSet, now: datetime) -> dic
     return {result.expectation_config.meta["rule"]: result for result in suite_result.results}
 
 
-def _context() -> Any:
+def quiet_context() -> Any:
     """Return a context in memory that neither reports usage nor draws progress bars."""
     from great_expectations import get_context
     from great_expectations.data_context.types import base
@@ -95,8 +95,8 @@ def _context() -> Any:
 
 
 @contextmanager
-def _silence() -> Iterator[None]:
-    """Keep the library's warnings and log lines to itself: what matters of them is in the results."""
+def silence() -> Iterator[None]:
+    """Keep the warnings and log lines of Great Expectations to itself: what matters of them is in the results."""
     logger = logging.getLogger("great_expectations")
     level = logger.level
     logger.setLevel(logging.CRITICAL + 1)

@@ -18,7 +18,10 @@ KEYS = {
     "segments", "pii", "rules", "derived", "retention", "drift", "max_events_per_run",
 }  # fmt: skip
 REQUIRED = {"pipeline", "topic", "schema", "key", "event_time", "rules"}
-DURATION = re.compile(r"(\d+)\s*(second|minute|hour|day)s?")
+DURATION = re.compile(r"(\d{1,6})\s*(second|minute|hour|day)s?")
+TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}")
+TIME_TYPES = ("timestamp-millis", "timestamp-micros")
+COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -107,6 +110,8 @@ def check_names(file: YamlFile, pipeline: Pipeline) -> None:
     """Every name that refers to a field must be one."""
     if not NAME.fullmatch(pipeline.name):
         raise file.error(("pipeline",), f"'{pipeline.name}' is not a name (lower-case letters, digits, _).")
+    if not TOPIC.fullmatch(pipeline.topic):
+        raise file.error(("topic",), f"topic: '{pipeline.topic}' is not a topic's name (letters, digits, '.', '_', '-').")
     fields = set(pipeline.schema.names)
     for key, used in (
         ("key", pipeline.key),
@@ -120,8 +125,39 @@ def check_names(file: YamlFile, pipeline: Pipeline) -> None:
             if name not in allowed:
                 raise file.error((key,), f"{key}: no field '{name}' in the contract.{nearest(name, allowed)}")
     for name in pipeline.derived:
-        if name in fields:
+        if not COLUMN.fullmatch(name):
+            raise file.error(("derived", name), f"derived column '{name}' is not a name (letters, digits, _).")
+        if name.lower() in {one.lower() for one in fields}:
             raise file.error(("derived", name), f"derived column '{name}' has the name of a contract field.")
+    check_always_there(file, pipeline)
+    check_sources(file, pipeline)
+
+
+def check_sources(file: YamlFile, pipeline: Pipeline) -> None:
+    """An observed field feeds one field of the contract."""
+    fed: dict[str, str] = {}
+    for field in pipeline.schema.names:
+        other = fed.setdefault(pipeline.source(field), field)
+        if other != field:
+            place = ("mapping", field if field in pipeline.mapping else other)
+            raise file.error(place, f"mapping: '{pipeline.source(field)}' feeds both '{other}' and '{field}'.")
+
+
+def check_always_there(file: YamlFile, pipeline: Pipeline) -> None:
+    """Without a key duplicates are not found, without an event time lateness is not: no event may lack them."""
+    if not pipeline.key:
+        raise file.error(("key",), "key: expected at least one field: events with equal keys are one event.")
+    by_name = {one.name: one for one in pipeline.schema.fields}
+    for place, name in (*(("key", one) for one in pipeline.key), ("event_time", pipeline.event_time)):
+        if by_name[name].nullable:
+            raise file.error((place,), f"{place}: '{name}' may be null in the contract. Make it required there.")
+    kind = by_name[pipeline.event_time].type
+    if kind.kind != "string" and kind.logical not in TIME_TYPES:
+        raise file.error(
+            ("event_time",),
+            f"event_time: '{pipeline.event_time}' is {kind.logical or kind.kind}, expected a string in ISO 8601 or a "
+            f"long with logicalType {' or '.join(TIME_TYPES)}.",
+        )
 
 
 def read_schema(file: YamlFile, path: Path) -> Schema:
@@ -196,6 +232,8 @@ def whole(file: YamlFile, key: str, default: int) -> int:
 def shares(file: YamlFile) -> DriftShares:
     """Return the shares of events from which a change counts as drift."""
     raw = file.document.get("drift") or {}
+    if not isinstance(raw, dict):
+        raise file.error(("drift",), f"drift: expected additive and breaking, came {raw!r}.")
     file.check_keys(("drift",), raw, {"additive", "breaking"})
     for key, value in raw.items():
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:

@@ -52,18 +52,25 @@ def load_yaml(path: Path) -> YamlFile:
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         raise UserError(f"{where}: not YAML: {getattr(error, 'problem', error)}.") from error
     lines: dict[Place, int] = {}
-    if node is not None:
-        walk(node, (), lines)
-    return YamlFile(path, document, lines)
+    twice = walk(node, (), lines) if node is not None else None
+    file = YamlFile(path, document, lines)
+    if twice is not None:
+        raise file.error(twice, f"'{twice[-1]}' stands there twice. Remove one.")
+    return file
 
 
-def walk(node: yaml.Node, place: Place, lines: dict[Place, int]) -> None:
-    """Note the line of every place below the node."""
+def walk(node: yaml.Node, place: Place, lines: dict[Place, int]) -> Place | None:
+    """Note the line of every place below the node; returns the first place that stands there twice."""
     lines.setdefault(place, node.start_mark.line + 1)
     if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            lines[*place, key.value] = key.start_mark.line + 1
-            walk(value, (*place, key.value), lines)
+        parts = [((*place, key.value), key.start_mark.line + 1, value) for key, value in node.value]
     elif isinstance(node, yaml.SequenceNode):
-        for index, item in enumerate(node.value):
-            walk(item, (*place, index), lines)
+        parts = [((*place, index), item.start_mark.line + 1, item) for index, item in enumerate(node.value)]
+    else:
+        return None
+    twice = None
+    for inner, line, value in parts:
+        twice = twice or (inner if inner in lines else None)
+        lines[inner] = line
+        twice = walk(value, inner, lines) or twice
+    return twice
