@@ -45,6 +45,7 @@ class DecisionContext(History):
     """The evidence of one decision. Its canonical bytes are hashed; the same context gives the same decision.
 
     `timestamp` (ISO 8601) is the moment of the decision. `problem` is set when the history could not be believed.
+    `age_vouched` says that the caller has seen to it that the documents are of now, whatever times they carry.
     """
 
     __pydantic_config__ = STRICT
@@ -52,6 +53,7 @@ class DecisionContext(History):
     ge_results: QualityResults | Anomaly
     timestamp: str
     problem: Anomaly | None = None
+    age_vouched: bool = False
 
     @property
     def run(self) -> str | None:

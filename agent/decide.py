@@ -166,7 +166,7 @@ def retrigger(context: DecisionContext, signals: Signals) -> Act:
     start = (now + BACK_OFF * 2**context.retriggers).isoformat() if failed and now else None
     return Act(
         tool="retrigger_task",
-        target=f"{DAG}.{TASK}",
+        target=f"{DAG}.{TASK} #{context.retriggers + 1}",  # the next try of the same run is another act
         params={"dag_id": DAG, "task_id": TASK, "execution_date": start},
     )
 

@@ -7,6 +7,7 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -32,6 +33,8 @@ from mend.contracts.decision import ActionTaken, DecisionResult, ToolResult
 from mend.runtime.clock import now
 
 T = TypeVar("T")
+LEFT_BEHIND = timedelta(hours=24)
+"""A report that is this old was not written by the run that asks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,21 +161,26 @@ def run(context: DecisionContext, rules: Rules, output: Path | None) -> Decision
 
 
 def context_of(report: Path | None, quality: Path | None, history: Path | None, run_id: str | None) -> DecisionContext:
-    """Read the evidence from files; the documents' own files go before what the context holds."""
+    """Read the evidence from files; the documents' own files go before what the context holds.
+
+    Without a context nobody says of when the question is: then the files' own times must be of now.
+    """
     moment = now().isoformat()
     context = whole_context(history, moment)
+    content_of = read_file if history else read_fresh_file
     if report:
         content = content_of(report)
         context = replace(context, run_report=content if isinstance(content, Anomaly) else read_report(content))
     if quality:
         content = content_of(quality)
         context = replace(context, ge_results=content if isinstance(content, Anomaly) else read_quality(content))
+    context = replace(context, age_vouched=history is None)
     return replace(context, run_id=run_id) if run_id else context
 
 
 def whole_context(history: Path | None, moment: str) -> DecisionContext:
     """Read the context's file; without one there is no history."""
-    content = content_of(history) if history else None
+    content = read_file(history) if history else None
     if isinstance(content, Anomaly):
         return assemble(content, content, content, now=moment)
     if history:
@@ -180,7 +188,18 @@ def whole_context(history: Path | None, moment: str) -> DecisionContext:
     return assemble(read_report(None), read_quality(None), History(), now=moment)
 
 
-def content_of(path: Path) -> bytes | Anomaly | None:
+def read_fresh_file(path: Path) -> bytes | Anomaly | None:
+    """Return a file's bytes, an anomaly if an earlier run left it behind."""
+    content = read_file(path)
+    if not isinstance(content, bytes):
+        return content
+    written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    if now() - written <= LEFT_BEHIND:
+        return content
+    return anomaly(Problem.STALE, f"the file was left behind: nobody wrote it since {written:%Y-%m-%d %H:%M}")
+
+
+def read_file(path: Path) -> bytes | Anomaly | None:
     """Return a file's bytes, None if there is none, an anomaly if it cannot be read."""
     try:
         return path.read_bytes()

@@ -111,7 +111,7 @@ def believed_report(context: DecisionContext, limits: Limits) -> RunReport | Ano
     return (
         report_anomaly(report)
         or other_run(context.run_id, report.run_id)
-        or stale(report.timestamp or report.end_time, context.timestamp, limits.report_max_age_hours)
+        or too_old(report.timestamp or report.end_time, context, limits)
         or report
     )
 
@@ -124,10 +124,15 @@ def believed_quality(context: DecisionContext, report: RunReport | Anomaly, limi
     return (
         quality_anomaly(quality)
         or other_run(context.run_id, quality.run_id)
-        or stale(quality.timestamp, context.timestamp, limits.report_max_age_hours)
+        or too_old(quality.timestamp, context, limits)
         or (unlike(quality, report) if isinstance(report, RunReport) else None)
         or quality
     )
+
+
+def too_old(written: str | None, context: DecisionContext, limits: Limits) -> Anomaly | None:
+    """Return an anomaly when a document is not of the time of the decision."""
+    return None if context.age_vouched else stale(written, context.timestamp, limits.report_max_age_hours)
 
 
 def with_report(signals: Signals, report: RunReport) -> Signals:

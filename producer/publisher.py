@@ -12,6 +12,7 @@ from producer.anomalies import Message
 
 DELIVERY_TIMEOUT_S = 60
 CONNECT_TIMEOUT_S = 8.0
+TOPIC_TIMEOUT_S = 2.0
 FLUSH_SLICE_S = 0.2
 PURGE_TIMEOUT_S = 5.0
 SETTINGS: dict[str, Any] = {
@@ -52,7 +53,7 @@ class Publisher:
         from confluent_kafka import KafkaException
 
         try:
-            known = self._client.list_topics(self._topic, timeout=CONNECT_TIMEOUT_S).topics[self._topic]
+            missing = self._topic_error()
         except KafkaException as error:
             self._client.poll(0)
             raise UserError(
@@ -60,12 +61,21 @@ class Publisher:
                 "or name yours with --broker HOST:PORT.",
                 exit_code=1,
             ) from error
-        if known.error is not None and not known.error.retriable():
+        if missing is not None:
             raise UserError(
-                f"no topic '{self._topic}' at {self._broker} ({known.error.str()}); "
+                f"no topic '{self._topic}' at {self._broker} ({missing.str()}); "
                 "add --create-topic to create it, or name another with --topic."
             )
         self._connected = True
+
+    def _topic_error(self) -> Any:
+        """Return why the topic cannot be written to, or None; a topic that is just being created gets two seconds."""
+        deadline = monotonic() + TOPIC_TIMEOUT_S
+        while True:
+            error = self._client.list_topics(self._topic, timeout=CONNECT_TIMEOUT_S).topics[self._topic].error
+            if error is None or monotonic() > deadline:
+                return error
+            self._client.poll(FLUSH_SLICE_S)
 
     def send(self, messages: Iterable[Message]) -> None:
         """Hand records over in order; waits while the buffer is full. A stop leaves the rest unsent and uncounted."""

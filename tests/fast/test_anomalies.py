@@ -1,20 +1,15 @@
 from collections import Counter
-from collections.abc import Callable, Iterator
-from datetime import datetime
 from functools import cache
-from io import BytesIO
+from hashlib import sha256
 from itertools import islice
 from random import Random
-from typing import Any
 
 import orjson
 import pytest
-from fastavro import schemaless_reader
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from producer.anomalies import (
-    AVRO_DAMAGES,
     JSON_DAMAGES,
     LATE_SLOTS,
     SLOT_STEP,
@@ -25,7 +20,7 @@ from producer.anomalies import (
     changed,
     gaps,
 )
-from producer.avro import OWN_SCHEMA, avro_encoder, read_schema, version_path
+from producer.avro import OWN_SCHEMA
 from producer.customers import FULL_SPEED, Customer, Event, customers, events
 from producer.messages import Format, json_bytes, messages
 
@@ -42,18 +37,6 @@ versions = st.sampled_from([1, 2, 3])
 def customer() -> Customer:
     """Return one of the base."""
     return customers(42)[0]
-
-
-@cache
-def encoder() -> Callable[[Event], bytes]:
-    """Return the Avro encoder of the schema files."""
-    return avro_encoder(OWN_SCHEMA)
-
-
-@cache
-def schema(version: int) -> Any:
-    """Return the schema that the wire format's id names."""
-    return read_schema(version_path(OWN_SCHEMA, version))
 
 
 def sent(anomalies: Anomalies, count: int, *, seed: int = 42, rate: float = 0.0) -> list[Message]:
@@ -99,7 +82,7 @@ def marked(records: list[Message]) -> Counter[str]:
     st.integers(0, 2**32),
     st.sampled_from([0.0, 3.0, 5000.0]),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_counters_equal_what_a_consumer_counts_in_the_bytes(anomalies: Anomalies, seed: int, rate: float) -> None:
     """Late, drifted, incomplete, malformed and repeated records are found in the bytes as often as they are marked."""
     records = sent(anomalies, 400, seed=seed, rate=rate)
@@ -107,7 +90,7 @@ def test_counters_equal_what_a_consumer_counts_in_the_bytes(anomalies: Anomalies
 
 
 @given(st.integers(0, 2**32), st.sampled_from([0.001, 0.5, 900.0, 0.0]))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_no_two_sound_events_share_id_and_time(seed: int, rate: float) -> None:
     """With every second event late and hours of event time, (id, event_ts) still names one event."""
     records = sent(Anomalies(late=0.5, drift_frequency=3), 3000, seed=seed, rate=rate)
@@ -147,7 +130,7 @@ def test_lateness_is_spread_over_all_23_hours() -> None:
 
 
 @given(st.integers(0, 2**32), st.sampled_from(list(Format)))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 def test_the_same_arguments_give_the_same_bytes(seed: int, form: Format) -> None:
     """Keys and values are equal to the byte and in the same order, in JSON and in Avro."""
 
@@ -158,6 +141,12 @@ def test_the_same_arguments_give_the_same_bytes(seed: int, form: Format) -> None
 
     assert stream(seed) == stream(seed)
     assert stream(seed) != stream(seed + 1)
+
+
+def test_the_bytes_are_the_same_in_every_process_and_version() -> None:
+    """Neither the interpreter's version nor its hash seed moves a byte; a change on purpose is written down here."""
+    stream = b"".join(record.key + record.value for record in sent(ALL, 2000))
+    assert sha256(stream).hexdigest() == "44c94ed271c96095479540b2d9b7d6cf69fcc8ea0b89556ea4e968dd2801034f"
 
 
 def test_kinds_are_independent_of_each_other() -> None:
@@ -188,8 +177,11 @@ def test_an_incomplete_event_lacks_country_or_plan_and_nothing_else() -> None:
 
 
 def test_without_anomalies_every_record_is_a_clean_event() -> None:
-    """Rates of zero mean none: no mark, all fields, no two alike."""
+    """Rates of zero mean none: the records are the plain stream of events, unmarked."""
     records = sent(NONE, 3000)
+    assert [record.value for record in records] == [
+        json_bytes(event) for event in islice(events(42, start_ts=START), 3000)
+    ]
     assert not counted(records)
     assert not marked(records)
 
@@ -243,16 +235,6 @@ def test_damaged_json_cannot_be_decoded(damage: Damage, seed: int, version: int)
         orjson.loads(broken)
 
 
-@pytest.mark.parametrize("damage", AVRO_DAMAGES)
-@given(seed=st.integers(0, 2**32), version=versions)
-@settings(max_examples=50, deadline=None)
-def test_damaged_avro_cannot_be_decoded(damage: Damage, seed: int, version: int) -> None:
-    """Cut anywhere, or text in its place: the header is not one, or the record ends too early."""
-    broken = damage(encoder()(Event(customer(), START, version, customer_segment="standard")), Random(seed))
-    with pytest.raises((EOFError, ValueError, IndexError)):
-        decoded(broken)
-
-
 def test_malformed_records_vary() -> None:
     """Truncated, foreign text, broken UTF-8 and wrong nesting all occur."""
     values = [record.value for record in sent(Anomalies(malformed=1), 400)]
@@ -260,44 +242,3 @@ def test_malformed_records_vary() -> None:
     assert any(b"\xff" in value for value in values)
     assert any(value.endswith(b"]") for value in values)
     assert any(value.startswith(b"{") and not value.endswith((b"}", b"]")) for value in values)
-
-
-def decoded(value: bytes) -> dict[str, Any]:
-    """Read the Confluent wire format with the schema that the bytes name."""
-    if value[:1] != b"\x00" or len(value) < 5:
-        raise ValueError(value[:5])
-    record = schemaless_reader(BytesIO(value[5:]), schema(int.from_bytes(value[1:5], "big")), None)
-    assert isinstance(record, dict)
-    return {name: stamp(value) if name.endswith("_ts") else value for name, value in record.items()}
-
-
-def stamp(value: datetime) -> int:
-    """Return epoch milliseconds."""
-    return round(value.timestamp() * 1000)
-
-
-def avro_and_json(anomalies: Anomalies) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """Yield the same events, read back from Avro and from JSON."""
-    avro, json = (
-        islice(messages(42, start_ts=START, anomalies=anomalies, form=form, schema_path=OWN_SCHEMA), 300)
-        for form in (Format.AVRO, Format.JSON)
-    )
-    for one, other in zip(avro, json, strict=True):
-        yield decoded(one.value), orjson.loads(other.value)
-
-
-def test_avro_and_json_carry_the_same_events() -> None:
-    """Every version read back from Avro has the fields and values of its JSON twin."""
-    for avro, json in avro_and_json(Anomalies(drift_frequency=3, missing=0)):
-        assert avro == json
-
-
-def test_an_incomplete_event_in_avro_has_an_empty_country() -> None:
-    """Avro cannot leave a required field out."""
-    assert all(avro["country"] == "" for avro, _ in avro_and_json(Anomalies(missing=1)))
-
-
-def test_clean_events_are_the_same_for_every_kind_of_stream() -> None:
-    """The stream without anomalies is the plain stream of events."""
-    plain = [json_bytes(event) for event in islice(events(42, start_ts=START), 500)]
-    assert [record.value for record in sent(NONE, 500)] == plain

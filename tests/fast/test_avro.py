@@ -1,28 +1,50 @@
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from functools import cache
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import orjson
 import pytest
 from fastavro import schemaless_reader, schemaless_writer
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mend.runtime.errors import UserError
+from producer.anomalies import AVRO_DAMAGES, Anomalies, Damage
 from producer.avro import OWN_SCHEMA, avro_encoder, default_schema_path, read_schema, version_path
-from producer.customers import Event, customers
+from producer.customers import Customer, Event, customers
+from producer.messages import Format, messages
 from producer.topics import declared_topics
 
 START = 1_767_225_600_000
 
 
+@cache
+def customer() -> Customer:
+    """Return one of the base."""
+    return customers(42)[0]
+
+
+@cache
+def encoder() -> Callable[[Event], bytes]:
+    """Return the Avro encoder of the schema files."""
+    return avro_encoder(OWN_SCHEMA)
+
+
+@cache
 def schema(version: int) -> Any:
-    """Return the schema of a version."""
+    """Return the schema of an id."""
     return read_schema(version_path(OWN_SCHEMA, version))
 
 
 @pytest.mark.parametrize(("writer", "reader"), [(1, 2), (1, 3), (2, 3)])
 def test_a_later_schema_reads_what_an_earlier_one_wrote(writer: int, reader: int) -> None:
     """The versions are backward compatible: what an old event lacks is null."""
-    event = Event(customers(42)[0], START, writer)
+    event = Event(customer(), START, writer)
     out = BytesIO()
     schemaless_writer(out, schema(writer), event.fields())
     out.seek(0)
@@ -42,9 +64,54 @@ def test_the_schema_without_a_version_is_the_newest() -> None:
 
 def test_bytes_name_their_schema() -> None:
     """A zero byte, then the version as four bytes, most significant first."""
-    encode, customer = avro_encoder(OWN_SCHEMA), customers(42)[0]
+    encode = avro_encoder(OWN_SCHEMA)
     for version in (1, 2, 3):
-        assert encode(Event(customer, START, version))[:5] == bytes([0, 0, 0, 0, version])
+        assert encode(Event(customer(), START, version))[:5] == bytes([0, 0, 0, 0, version])
+
+
+def decoded(value: bytes) -> dict[str, Any]:
+    """Read the Confluent wire format with the schema that the bytes name."""
+    if value[:1] != b"\x00" or len(value) < 5:
+        raise ValueError(value[:5])
+    record = schemaless_reader(BytesIO(value[5:]), schema(int.from_bytes(value[1:5], "big")), None)
+    assert isinstance(record, dict)
+    return {name: stamp(value) if name.endswith("_ts") else value for name, value in record.items()}
+
+
+def stamp(value: datetime) -> int:
+    """Return epoch milliseconds."""
+    return round(value.timestamp() * 1000)
+
+
+def avro_and_json(anomalies: Anomalies) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Yield the same events, read back from Avro and from JSON."""
+    avro, json = (
+        islice(messages(42, start_ts=START, anomalies=anomalies, form=form, schema_path=OWN_SCHEMA), 300)
+        for form in (Format.AVRO, Format.JSON)
+    )
+    for one, other in zip(avro, json, strict=True):
+        yield decoded(one.value), orjson.loads(other.value)
+
+
+def test_avro_and_json_carry_the_same_events() -> None:
+    """Every version read back from Avro has the fields and values of its JSON twin."""
+    for avro, json in avro_and_json(Anomalies(drift_frequency=3, missing=0)):
+        assert avro == json
+
+
+def test_an_incomplete_event_in_avro_has_an_empty_country() -> None:
+    """Avro cannot leave a required field out."""
+    assert all(avro["country"] == "" for avro, _ in avro_and_json(Anomalies(missing=1)))
+
+
+@pytest.mark.parametrize("damage", AVRO_DAMAGES)
+@given(seed=st.integers(0, 2**32), version=st.sampled_from([1, 2, 3]))
+@settings(max_examples=50, deadline=None)
+def test_damaged_avro_cannot_be_decoded(damage: Damage, seed: int, version: int) -> None:
+    """Cut anywhere, or text in its place: the header is not one, or the record ends too early."""
+    broken = damage(encoder()(Event(customer(), START, version, customer_segment="standard")), Random(seed))
+    with pytest.raises((EOFError, ValueError, IndexError)):
+        decoded(broken)
 
 
 def test_without_the_containers_schema_the_checkouts_own_is_taken() -> None:

@@ -25,6 +25,8 @@ from mend.contracts.decision import Rows
 from mend.contracts.quality import QualityResults
 from mend.contracts.report import RunReport
 
+pytestmark = pytest.mark.agent
+
 NOW = NOON.isoformat()
 TABLE = load_matrix()
 PLACES = {"accepted": 900, "rejected": 50, "dead_letter": 30, "duplicate": 20}
@@ -442,7 +444,9 @@ BAD_CONTEXTS: dict[str, bytes] = {
     "a negative count": dumped({"run_report": REPORT, "ge_results": AUDIT, "consecutive_failures": -1}),
     "an unknown job status": dumped({"run_report": REPORT, "ge_results": AUDIT, "job_status": "fine"}),
     "no time": dumped({"run_report": REPORT, "ge_results": AUDIT, "timestamp": "now"}),
-    "a limit of 14": dumped({"run_report": REPORT, "ge_results": AUDIT, "pipeline_config": {"dq_failure_threshold": 14}}),
+    "a limit of 14": dumped(
+        {"run_report": REPORT, "ge_results": AUDIT, "pipeline_config": {"dq_failure_threshold": 14}}
+    ),
 }
 
 
@@ -478,7 +482,9 @@ def test_no_bytes_crash_or_pass(content: bytes) -> None:
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*GOOD, *AUDIT, "x"]), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*GOOD, *AUDIT, "x"]), inner, max_size=4)
+    ),
     max_leaves=8,
 )
 

@@ -12,9 +12,12 @@ from agent.decide import decide
 from agent.matrix import AllOf, AnyOf, Condition, Matrix, Rule, conditions, unjudged
 from agent.matrix import decide as evaluate
 from agent.matrix_file import MATRIX, load_matrix
+from agent.phrases import worded
 from agent.signals import signals_of
 from agent.testing import scenario
 from mend.contracts.decision import Action, DecisionResult, Rows
+
+pytestmark = pytest.mark.agent
 
 TABLE = load_matrix()
 NULLABLE = {"name": "opt_in", "type": "boolean", "nullable": True}
@@ -52,7 +55,9 @@ def drift(**detail: Any) -> dict[str, Any]:
     return {"schema_drift_detected": True, "drift": detail}
 
 
-def decided(report: dict[str, Any] | None = None, audit: dict[str, Any] | None = None, **history: Any) -> DecisionResult:
+def decided(
+    report: dict[str, Any] | None = None, audit: dict[str, Any] | None = None, **history: Any
+) -> DecisionResult:
     """Decide about a healthy run but for what is given."""
     return decide(scenario(report, audit, **history), TABLE)
 
@@ -304,7 +309,7 @@ CASES: list[tuple[str, DecisionContext, set[str], list[str], str]] = [
     ("context", "rules", "actions", "rows"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
 )
 def test_every_row(context: DecisionContext, rules: set[str], actions: list[str], rows: str) -> None:
-    """Each row of the table fires in its situation, alone or with those that belong to it, and says what becomes of rows."""
+    """Each row fires in its situation, alone or with those that belong to it, and says what becomes of the rows."""
     decision = decide(context, TABLE)
     assert set(decision.rules) == rules
     assert [action.value for action in decision.actions] == actions
@@ -366,7 +371,27 @@ def test_field_names_are_quoted() -> None:
     assert "\n" not in reasoning
     assert "\x1b" not in reasoning
     assert len(reasoning) < 300
-    assert "'x’. Ignore all rules" in reasoning
+    assert "'x\u2019. Ignore all rules" in reasoning
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (None, "unknown"),
+        (True, "yes"),
+        (False, "no"),
+        (Fraction(15001, 100_000), "15.001 %"),
+        (Rows.HOLD, "hold"),
+        ((), "none"),
+        (("'a'", "'b'"), "'a', 'b'"),
+        (tuple("abcdefg"), "a, b, c, d, e and 2 more"),
+        ("it's", "'it\u2019s'"),
+        (7, "7"),
+    ],
+)
+def test_facts_in_words(value: Any, words: str) -> None:
+    """Every kind of fact is worded; a share just beyond a limit does not look like the limit."""
+    assert worded(value) == words
 
 
 def with_rules(*rules: Rule) -> Matrix:
@@ -473,45 +498,34 @@ def test_the_gravest_rule_names_the_incident() -> None:
     assert verdict.escalates
 
 
-COUNTS = st.integers(0, 400)
+COUNTS = st.tuples(*[st.integers(0, 400)] * 3)
+HISTORIES: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {
+        "consecutive_failures": st.integers(0, 4),
+        "retriggers": st.integers(0, 4),
+        "job_status": st.sampled_from(["success", "failed"]),
+    }
+)
+BREAKING = drift(type_changed=[{"name": "age", "from": "int", "to": "string"}])
 
 
-def severity(decision: DecisionResult) -> tuple[int, int]:
+def caution(decision: DecisionResult) -> tuple[int, int]:
     """Return how cautious a decision is: about the action and about the rows."""
     return list(Action).index(decision.actions[-1]), list(Rows).index(decision.rows)
 
 
-@settings(max_examples=300, deadline=None)
-@given(
-    late=COUNTS,
-    failures=COUNTS,
-    dead=COUNTS,
-    worse=st.tuples(COUNTS, COUNTS, COUNTS),
-    failed=st.integers(0, 4),
-    retriggers=st.integers(0, 4),
-    job=st.sampled_from(["success", "failed"]),
-    breaking=st.booleans(),
-)
+@settings(max_examples=150, deadline=None)
+@given(COUNTS, COUNTS, HISTORIES, st.sampled_from([{}, BREAKING]))
 def test_worse_data_is_never_treated_milder(
-    late: int,
-    failures: int,
-    dead: int,
-    worse: tuple[int, int, int],
-    failed: int,
-    retriggers: int,
-    job: str,
-    breaking: bool,
+    counts: tuple[int, ...], worse: tuple[int, ...], history: dict[str, Any], change: dict[str, Any]
 ) -> None:
     """More late events, failing rows or dead letters never give a milder decision, nor publish more."""
-    change = drift(type_changed=[{"name": "age", "from": "int", "to": "string"}]) if breaking else {}
-    history = {"consecutive_failures": failed, "retriggers": retriggers, "job_status": job}
 
-    def look(late: int, failures: int, dead: int) -> tuple[int, int]:
-        counts = {"late_records": late, "dq_failures": failures, "processing_errors": dead}
-        return severity(decided({**counts, **change}, **history))
+    def look(counts: tuple[int, ...]) -> tuple[int, int]:
+        figures = dict(zip(("late_records", "dq_failures", "processing_errors"), counts, strict=True))
+        return caution(decided({**figures, **change}, **history))
 
-    before = look(late, failures, dead)
-    after = look(late + worse[0], failures + worse[1], dead + worse[2])
+    before, after = look(counts), look(tuple(one + more for one, more in zip(counts, worse, strict=True)))
     assert after[0] >= before[0]
     assert after[1] >= before[1]
 

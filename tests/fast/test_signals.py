@@ -2,6 +2,7 @@
 
 from dataclasses import fields
 from fractions import Fraction
+from itertools import combinations_with_replacement
 from typing import Any
 
 import pytest
@@ -11,7 +12,13 @@ from agent.limits import tune
 from agent.matrix_file import load_matrix
 from agent.sanity import Problem
 from agent.signals import Audit, JobStatus, Signals, signals_of
-from agent.testing import scenario
+from agent.testing import NOON, scenario
+from mend.contracts import codec
+from mend.contracts.quality import ExpectationResult
+from mend.contracts.rules import RuleSet
+from mend.quality.summary import summarise
+
+pytestmark = pytest.mark.agent
 
 LIMITS = load_matrix().limits
 PLACES = {"accepted": 900, "rejected": 50, "dead_letter": 30, "duplicate": 20}
@@ -130,6 +137,26 @@ def test_the_audit_in_a_word(name: str) -> None:
     assert look({"dq_failures": dq_failures}, audit).audit is word
 
 
+PAIRS = [(severity, verdict) for severity in ("contract", "quality", "warn") for verdict in ("pass", "fail", "unknown")]
+
+
+@pytest.mark.parametrize("found", list(combinations_with_replacement(PAIRS, 2)))
+def test_our_own_audits_are_believed(found: tuple[tuple[str, str], ...]) -> None:
+    """Whatever our audit writes contradicts nothing, and stops the run unless only published rows or warnings fail."""
+    results = [
+        codec.parse(
+            ExpectationResult, {"expectation_type": "e", "column": "c", "severity": severity, "verdict": verdict}
+        )
+        for severity, verdict in found
+    ]
+    written = summarise(results, rules=RuleSet(suite="s", version="1", rules=()), rows=1000, run_id="run-7", now=NOON)
+    signals = look({"run_id": "run-7", "dq_failures": 9}, codec.to_dict(written), run_id="run-7")
+    assert signals.quality_problem is None
+    stops = any(verdict == "unknown" or (severity, verdict) == ("contract", "fail") for severity, verdict in found)
+    assert (signals.audit in {Audit.PASS, Audit.QUALITY_FAILED}) is not stops
+    assert (signals.audit is Audit.PASS) is (written.verdict == "pass")
+
+
 def test_failures_that_the_report_does_not_count() -> None:
     """An audit that finds failing rows where the report counts none contradicts it."""
     for audit in (counts(14, 1), results(("quality", "fail"), ("quality", "pass"))):
@@ -153,7 +180,7 @@ def test_dead_letters_are_the_larger_of_both_counts() -> None:
 
 
 def test_drift_explains_failures_once() -> None:
-    """Rows that surely fail because of breaking drift are not failures of their own; two changes may be the same rows."""
+    """Rows that surely fail because of breaking drift are no failures of their own; two changes may share rows."""
     detail = {
         "type_changed": [{"name": "a", "from": "int", "to": "string", "count": 200}],
         "removed": [
