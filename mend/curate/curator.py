@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import duckdb
@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from mend.curate import counts
 from mend.curate.counts import ACCEPTED, DUPLICATE, REJECTED
 from mend.curate.decode import UNKNOWN_SCHEMA, Decoder, key_text
+from mend.curate.nested import find_misfits, unfit, with_nested
 from mend.curate.plan import Plan
 from mend.curate.shapes import Shape, classify
 from mend.curate.tally import Tally
@@ -80,7 +81,7 @@ class Curator:
         self.shapes: dict[int, Shape] = {}
         self.db = duckdb.connect(config={"threads": 1, "enable_external_access": False})
         self.run("SET TimeZone = 'UTC'")
-        self.run("SET VARIABLE now = ?::TIMESTAMP", [now.replace(tzinfo=None)])
+        self.run("SET VARIABLE now = ?::TIMESTAMP", [now.astimezone(UTC).replace(tzinfo=None)])
         self.run("SET VARIABLE run_id = ?", [run_id])
         self.run("SET VARIABLE mapping_version = ?::INTEGER", [plan.mapping_version])
         self.run("CREATE TABLE seen (key_high UBIGINT, key_low UBIGINT)")
@@ -92,10 +93,13 @@ class Curator:
         events, refused = self.events(records, payload, refused)
         judged = self.judge(events)
         with self.visible(events=events, judged=judged):
+            nested = find_misfits(self.db, self.plan.fields, self.plan.sources)
+        judged = unfit(judged, nested)
+        with self.visible(events=events, judged=judged):
             first = self.first_rows(records.num_rows)
             fits = judged["fits"].to_numpy()
             places = np.where(fits, np.where(first[judged["row"].to_numpy()], ACCEPTED, DUPLICATE), REJECTED)
-            reasons = self.reasons(judged, fits)
+            reasons = with_nested(self.reasons(judged, fits), nested)
         judged = judged.append_column("place", pa.array(places, pa.int8()))
         with self.visible(events=events, judged=judged):
             tally = counts.count(self.db, self.plan, self.shapes, records, refused, reasons)

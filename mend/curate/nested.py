@@ -3,9 +3,12 @@
 import json
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from mend.contracts.schema import Field
 from mend.curate import sql
@@ -13,25 +16,45 @@ from mend.curate.shapes import MISSING, NULL, Reason, judge_field
 
 DOUBTFUL = """
 SELECT row, raw FROM (
-  SELECT row, payload->{pointer} AS raw, event.{source} AS value FROM decoded WHERE event.{source} IS NOT NULL
+  SELECT row, payload->{pointer} AS raw, judged.{column} AS value FROM judged JOIN events USING (row)
+  WHERE fits AND value IS NOT NULL
 )
 WHERE raw <> to_json(value)::VARCHAR OR regexp_matches(raw, '(?i)null|nan|inf')
 """
 """A value that comes out of the decoding as the text that went in has all its parts and nothing else: no doubt."""
+Misfits = dict[int, list[Reason]]
 WHOLE = {"int": 2**31, "long": 2**63}
 
 
-def find_misfits(
-    db: duckdb.DuckDBPyConnection, fields: Sequence[Field], sources: Sequence[str]
-) -> dict[int, list[Reason]]:
-    """Return the reasons why nested values of the table `decoded` break the contract, by row."""
-    found: dict[int, list[Reason]] = {}
+def find_misfits(db: duckdb.DuckDBPyConnection, fields: Sequence[Field], sources: Sequence[str]) -> Misfits:
+    """Return the reasons why nested values break the contract, by row, of those events that fit so far."""
+    found: Misfits = {}
     for field, source in zip(fields, sources, strict=True):
         if field.type.nested:
-            query = DOUBTFUL.format(pointer=sql.json_pointer(source), source=sql.name(source))
+            query = DOUBTFUL.format(pointer=sql.json_pointer(source), column=sql.name(field.name))
             for row, raw in db.execute(query).fetchall():
                 found.setdefault(row, []).extend(judge_text(raw, field))
     return {row: reasons for row, reasons in found.items() if reasons}
+
+
+def unfit(judged: pa.Table, misfits: Misfits) -> pa.Table:
+    """Mark the rows of misfits."""
+    if not misfits:
+        return judged
+    bad = pc.is_in(judged["row"], pa.array(misfits, judged["row"].type))
+    column = judged.schema.get_field_index("fits")
+    return judged.set_column(column, "fits", pc.and_not(judged["fits"], bad))
+
+
+def with_nested(reasons: pa.Table, misfits: Misfits) -> pa.Table:
+    """Add the reasons of misfits to those that the pass found."""
+    if not misfits:
+        return reasons
+    rows = [
+        {"row": one["row"], "reasons": [*one["reasons"], *map(asdict, misfits.get(one["row"], ()))]}
+        for one in reasons.to_pylist()
+    ]
+    return pa.Table.from_pylist(rows, reasons.schema)
 
 
 def judge_text(raw: str, field: Field) -> list[Reason]:

@@ -1,6 +1,7 @@
 """A pipeline file compiled to the DuckDB queries of one pass."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 
 import orjson
 
@@ -17,7 +18,29 @@ MICROS = {"timestamp-millis": 1000, "timestamp-micros": 1}
 """Microseconds per unit of a logical time type."""
 FIRST_MICROS, LAST_MICROS = -62_135_596_800_000_000, 253_402_300_799_999_999
 """Years 1 to 9999: what a TIMESTAMP and every reader of Parquet can show."""
-ADDED_KINDS = {"VARCHAR": "string", "BIGINT": "long", "UBIGINT": "long", "DOUBLE": "double", "BOOLEAN": "boolean"}
+ISO_TIME = "ISO 8601"
+"""Logical type of an event time that comes as text."""
+ADDED_KINDS = {
+    "VARCHAR": ("string", "VARCHAR"),
+    "BIGINT": ("long", "BIGINT"),
+    "UBIGINT": ("long", "BIGINT"),
+    "DOUBLE": ("double", "DOUBLE"),
+    "BOOLEAN": ("boolean", "BOOLEAN"),
+    "OBJECT": ("record", "VARCHAR"),
+    "ARRAY": ("array", "VARCHAR"),
+}
+"""Kind and structure of a field that entered by a remap, by the type that was seen; nested values stay JSON text."""
+SYSTEM_COLUMNS = (
+    NOW, "schema_drift_detected", "is_late_arrival", "dq_passed", "dq_failed_rules", "rescued", "run_id",
+    "mapping_version",
+)  # fmt: skip
+RESERVED = frozenset({
+    *KAFKA_COLUMNS, *SYSTEM_COLUMNS, "run", "event_date", "row", "payload", "shape", "event", "clean", "fits", "place",
+    "drifted", "present", "present_count", "defaulted", "shape_reasons", "reasons", "event_micros", "key_high",
+    "key_low", "_key", "_warned",
+})  # fmt: skip
+"""Names that no field and no derived column can have: columns that Mend adds, folders of files, the pass's own."""
+PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +60,8 @@ class Plan:
 
 def make_plan(pipeline: Pipeline, rules: RuleSet, mapping: Mapping | None = None) -> Plan:
     """Compile a pipeline with its rules and its newest mapping (fields that entered by a remap)."""
-    added = tuple(one for one in mapping.fields if one.added) if mapping else ()
-    fields = (*pipeline.schema.fields, *(as_field(one) for one in added))
+    added = added_fields(pipeline, mapping) if mapping else ()
+    fields = (*(with_time(one, pipeline) for one in pipeline.schema.fields), *(as_field(one) for one in added))
     sources = (*(pipeline.source(one.name) for one in pipeline.schema.fields), *(one.source for one in added))
     columns = published_columns(pipeline, fields)
     parts = Pass(pipeline=pipeline, rules=rules, fields=fields, sources=sources, columns=columns)
@@ -56,10 +79,30 @@ def make_plan(pipeline: Pipeline, rules: RuleSet, mapping: Mapping | None = None
     )
 
 
+def added_fields(pipeline: Pipeline, mapping: Mapping) -> tuple[MappedField, ...]:
+    """Return the fields that entered by a remap; one whose name is no free column name stays among the rescued."""
+    taken = {*RESERVED, *(name.lower() for name in (*pipeline.schema.names, *pipeline.derived))}
+    names = [one.name.lower() for one in mapping.fields]
+    return tuple(
+        one
+        for index, one in enumerate(mapping.fields)
+        if one.added
+        and PLAIN_NAME.fullmatch(one.name)
+        and names[index] not in taken
+        and names[index] not in names[:index]
+    )
+
+
+def with_time(field: Field, pipeline: Pipeline) -> Field:
+    """Mark an event time that comes as text: a text that is no time is no value."""
+    if field.name != pipeline.event_time or field.type.kind != "string":
+        return field
+    return replace(field, type=replace(field.type, logical=ISO_TIME))
+
+
 def as_field(mapped: MappedField) -> Field:
     """Return the contract field of a mapped one; nested values are kept as JSON text."""
-    kind = ADDED_KINDS.get(mapped.type, "string")
-    structure = {"string": "VARCHAR", "long": "BIGINT", "double": "DOUBLE", "boolean": "BOOLEAN"}[kind]
+    kind, structure = ADDED_KINDS.get(mapped.type, ("any", "VARCHAR"))
     return Field(
         name=mapped.name,
         type=FieldType(kind=kind, logical=None, structure=structure),
@@ -74,14 +117,7 @@ def published_columns(pipeline: Pipeline, fields: tuple[Field, ...]) -> tuple[st
         *KAFKA_COLUMNS,
         *(field.name for field in fields),
         *pipeline.derived,
-        NOW,
-        "schema_drift_detected",
-        "is_late_arrival",
-        "dq_passed",
-        "dq_failed_rules",
-        "rescued",
-        "run_id",
-        "mapping_version",
+        *SYSTEM_COLUMNS,
     )
 
 
@@ -189,20 +225,35 @@ def field_sql(field: Field, source: str) -> str:
     value = f"event.{sql.name(source)}"
     if field.has_default and field.default is not None:
         absent = f"{value} IS NULL AND list_contains(defaulted, {sql.literal(field.name)})"
-        value = f"CASE WHEN {absent} THEN {sql.literal(field.default)} ELSE {value} END"
+        value = f"CASE WHEN {absent} THEN {default_sql(field)} ELSE {value} END"
     unit = MICROS.get(field.type.logical or "")
     if unit is not None:
         value = f"CASE WHEN {value} BETWEEN {-(-FIRST_MICROS // unit)} AND {LAST_MICROS // unit} THEN {value} END"
+    elif field.type.logical == ISO_TIME:
+        value = f"CASE WHEN {iso_micros(value)} BETWEEN {FIRST_MICROS} AND {LAST_MICROS} THEN {value} END"
     elif field.type.kind in {"float", "double"}:
         value = f"CASE WHEN isfinite({value}) THEN {value} END"
     return f"{value} AS {sql.name(field.name)}"
+
+
+def default_sql(field: Field) -> str:
+    """Write the contract's default."""
+    if not field.type.nested:
+        return sql.literal(field.default)
+    parts = (orjson.dumps(one).decode() for one in (field.default, field.type.structure))
+    return f"json_transform({', '.join(map(sql.literal, parts))})"
+
+
+def iso_micros(value: str) -> str:
+    """Microseconds of a time in text; without a zone it is UTC."""
+    return f"epoch_us(TRY_CAST({value} AS TIMESTAMPTZ))"
 
 
 def micros(field: Field) -> str:
     """Microseconds of the event time."""
     unit = MICROS.get(field.type.logical or "")
     if unit is None:
-        return f"epoch_us(TRY_CAST({sql.name(field.name)} AS TIMESTAMP))"
+        return iso_micros(sql.name(field.name))
     return f"{sql.name(field.name)} * {unit}"
 
 

@@ -111,7 +111,9 @@ def check_names(file: YamlFile, pipeline: Pipeline) -> None:
     if not NAME.fullmatch(pipeline.name):
         raise file.error(("pipeline",), f"'{pipeline.name}' is not a name (lower-case letters, digits, _).")
     if not TOPIC.fullmatch(pipeline.topic):
-        raise file.error(("topic",), f"topic: '{pipeline.topic}' is not a topic's name (letters, digits, '.', '_', '-').")
+        raise file.error(
+            ("topic",), f"topic: '{pipeline.topic}' is not a topic's name (letters, digits, '.', '_', '-')."
+        )
     fields = set(pipeline.schema.names)
     for key, used in (
         ("key", pipeline.key),
@@ -134,7 +136,7 @@ def check_names(file: YamlFile, pipeline: Pipeline) -> None:
 
 
 def check_sources(file: YamlFile, pipeline: Pipeline) -> None:
-    """An observed field feeds one field of the contract."""
+    """Refuse an observed field that feeds two fields of the contract."""
     fed: dict[str, str] = {}
     for field in pipeline.schema.names:
         other = fed.setdefault(pipeline.source(field), field)

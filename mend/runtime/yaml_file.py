@@ -11,6 +11,8 @@ from mend.runtime.errors import UserError
 from mend.runtime.nearest import nearest
 
 Place = tuple[str | int, ...]
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml's where the wheel has it: ten times as fast."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,8 @@ def load_yaml(path: Path) -> YamlFile:
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read ({error}).") from error
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        document = yaml.safe_load(text)
+        node = yaml.compose(text, Loader=LOADER)
+        document = None if node is None else yaml.constructor.SafeConstructor().construct_document(node)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)

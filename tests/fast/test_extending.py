@@ -8,6 +8,8 @@ import pytest
 
 from agent.matrix_file import MATRIX
 
+pytestmark = pytest.mark.agent
+
 GUIDE = Path(__file__).parents[2] / "docs" / "extending.md"
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from mend.quality.patterns import PatternError, to_python, to_re2
 
+pytestmark = pytest.mark.dq
+
 PATTERNS = [
     "a$",
     "^a",

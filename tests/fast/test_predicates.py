@@ -12,6 +12,8 @@ import pytest
 from mend.contracts.rules import Rule
 from mend.curate.predicates import failure_predicate, text_literal
 
+pytestmark = pytest.mark.dq
+
 NOW = "TIMESTAMPTZ '2026-01-01 00:00:00+00'"
 NASTY = [
     "'",

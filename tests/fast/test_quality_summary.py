@@ -11,6 +11,8 @@ from mend.contracts.quality import ExpectationResult, QualityResults, QualitySum
 from mend.contracts.rules import RuleSet, RuleSeverity, Thresholds
 from mend.quality.summary import gate, no_validation, summarise, verdict
 
+pytestmark = pytest.mark.dq
+
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 RULES = RuleSet(suite="customers_expectation_suite", version="abc", rules=())
 SEVERITIES: list[RuleSeverity] = ["contract", "quality", "warn"]

@@ -10,6 +10,8 @@ from mend.contracts.rules import RuleSet, Thresholds
 from mend.quality.rules import check_columns, load_rules
 from mend.runtime.errors import UserError
 
+pytestmark = pytest.mark.dq
+
 SHIPPED = Path(__file__).parents[2] / "airflow" / "include" / "dq_rules.yml"
 OLD = """
 business_rules:

@@ -98,7 +98,7 @@ def test_keys_of_different_actions_differ() -> None:
 
 def test_two_processes_agree_on_the_first_result(store: Store, store_url: str) -> None:
     """Of two that record the same action at once, one result is kept and both get it."""
-    gate = threading.Barrier(2)
+    gate = threading.Barrier(2, timeout=20)
 
     def recording(message: str) -> str:
         with open_store(store_url) as mine:

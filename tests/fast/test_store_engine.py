@@ -1,9 +1,10 @@
 """Opening the store, and what one transaction is."""
 
+import fcntl
 import sys
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -81,7 +82,7 @@ def test_revision_in_code_is_the_newest_migration(store: Store) -> None:
 
 def test_several_first_opens_at_once_are_safe(store_url: str) -> None:
     """Many openers of a new store all get it, migrated once."""
-    gate = threading.Barrier(4)
+    gate = threading.Barrier(4, timeout=20)
 
     def opening() -> int:
         gate.wait()
@@ -90,6 +91,17 @@ def test_several_first_opens_at_once_are_safe(store_url: str) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         assert [one.result() for one in [pool.submit(opening) for _ in range(4)]] == [0] * 4
+
+
+def test_an_opener_waits_while_another_prepares_the_file(tmp_path: Path) -> None:
+    """Nobody looks into a new SQLite file before its journal mode and its tables are there."""
+    with ThreadPoolExecutor(1) as pool, (tmp_path / "mend.db.lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        opening = pool.submit(open_store, f"sqlite:///{tmp_path}/mend.db")
+        assert not wait([opening], timeout=0.1).done
+        assert not (tmp_path / "mend.db").exists()
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        opening.result(timeout=20).close()
 
 
 def test_a_database_newer_than_the_code_is_refused(store: Store, store_url: str) -> None:

@@ -1,8 +1,7 @@
 """Incidents: one suite for the database and for the file."""
 
-import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import orjson
 import pytest
 
 from mend.contracts.incident import Incident, Severity
+from mend.incidents.lifecycle import escalated
 from mend.incidents.log import FirstThatWorks, IncidentLog, incident_log
 from mend.runtime.errors import UserError
 from mend.store.engine import Store, open_store
@@ -123,20 +123,19 @@ def test_statistics_have_the_keys_users_read(log: IncidentLog) -> None:
     }
 
 
-def test_changes_at_the_same_time_are_all_kept(log: IncidentLog) -> None:
-    """Two that escalate at once: both notes are there."""
+def test_nobody_changes_an_incident_in_the_middle_of_a_change(log: IncidentLog) -> None:
+    """A second change waits until the first is kept, and is made on top of it."""
     logged(log, "id-1")
-    gate = threading.Barrier(4)
+    with ThreadPoolExecutor(1) as pool:
+        second = []
 
-    def escalating(note: str) -> None:
-        gate.wait()
-        log.escalate_incident("id-1", note, AT)
+        def slowly(incident: Incident) -> Incident:
+            second.append(pool.submit(log.escalate_incident, "id-1", "second", AT))
+            assert not wait(second, timeout=0.1).done, "the second change did not wait"
+            return escalated(incident, "first", AT)
 
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(escalating, "abcd"))
-    stored = log.get_incident("id-1")
-    assert stored is not None
-    assert sorted(stored.context["escalation_notes"]) == ["a", "b", "c", "d"]
+        log.rows.change("id-1", slowly)
+        assert second[0].result(timeout=20).context["escalation_notes"] == ["first", "second"]
 
 
 def test_the_file_has_the_keys_of_the_record_a_line_each(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_a_change_made_on_an_older_version_is_refused(store: Store) -> None:
 
 def test_two_writers_at_once_give_two_versions_or_one_conflict(store: Store, store_url: str) -> None:
     """Nobody's version is overwritten."""
-    gate = threading.Barrier(2)
+    gate = threading.Barrier(2, timeout=20)
 
     def appending(name: str) -> int | None:
         with open_store(store_url) as mine:

@@ -147,7 +147,7 @@ def test_runs_without_a_batch_do_not_collide(store: Store) -> None:
 def test_of_two_that_advance_one_wins(store: Store, store_url: str) -> None:
     """Compare and set: a run is published once, whoever tries at the same time."""
     walk(store, "run-1", PUBLISHING[:3])
-    gate = threading.Barrier(2)
+    gate = threading.Barrier(2, timeout=20)
 
     def advancing(to: RunState) -> str:
         with open_store(store_url) as mine:

@@ -1,14 +1,43 @@
-"""What tests on real components share: one Java, one set of jars, one broker for the whole suite."""
+"""What tests on real components share: one Java, one set of jars, one broker and one Spark session for the suite."""
 
 import os
 import secrets
+from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from pathlib import Path
+from time import time
+from typing import TYPE_CHECKING, Any
 
+import orjson
 import pytest
+import yaml
 
 from embedded.jars import Jars, cache_folder, resolve_jars
-from embedded.java import Java, find_java
+from embedded.java import Java, find_java, spark_environment
 from embedded.kafka_broker import KafkaBroker, create_topic
+from embedded.spark_platform import spark_platform
+from mend.contracts.codec import loads
+from mend.contracts.decision import DecisionResult
+from mend.contracts.report import RunReport
+from mend.runtime.settings import Settings, SinkMode, load_settings
+from orchestration.steps import FINISHING, StepResult
+from orchestration.workspace import Workspace, open_workspace
+from producer.anomalies import Anomalies, Message
+from producer.avro import default_schema_path
+from producer.messages import Format, messages
+
+if TYPE_CHECKING:
+    import duckdb
+    from pyspark.sql import SparkSession
+
+REPOSITORY = Path(__file__).parents[2]
+SENDER = {"message.max.bytes": 20_000_000, "log_level": 0, "linger.ms": 5}
+CLEAN = Anomalies(late=0, drift_frequency=0, missing=0)
+Position = tuple[int, int]
+"""Partition and offset."""
 
 
 @pytest.fixture(scope="session")
@@ -46,3 +75,237 @@ def new_topic(kafka_broker: KafkaBroker, request: pytest.FixtureRequest) -> Call
 def topic(new_topic: Callable[..., str]) -> str:
     """Create a topic with four partitions for this test alone and return its name."""
     return new_topic()
+
+
+@pytest.fixture(scope="session")
+def spark_session(java: Java, jars: Jars) -> Iterator["SparkSession"]:
+    """Run the Spark session that all tests share: its start costs ten seconds."""
+    from spark.session import make_session
+
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in spark_environment(java).items():
+            environment.setenv(name, value)
+        session = make_session("local[2]", name="mend-tests", jars=jars.spark)
+        yield session
+        session.stop()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flow:
+    """A pipeline with a topic and a MEND_HOME of its own; `sent` are the positions of all records in the topic."""
+
+    workspace: Workspace
+    session: "SparkSession | None"
+    sent: set[Position] = field(default_factory=set)
+
+    def send(self, *values: bytes | None, partition: int | None = None, keys: tuple[bytes, ...] = ()) -> None:
+        """Send records and wait until the broker has them; without a partition the key decides."""
+        self.send_messages(
+            (Message(key, value) for key, value in zip(chain(keys, iter(lambda: b"key", None)), values)),  # type: ignore[arg-type] # noqa: B905
+            partition=partition,
+        )
+
+    def send_messages(self, records: Iterator[Message], *, partition: int | None = None) -> None:
+        """Send what the producer's functions make."""
+        from confluent_kafka import Producer
+
+        def arrived(error: object, record: Any) -> None:
+            assert error is None, error
+            self.sent.add((record.partition(), record.offset()))
+
+        producer = Producer(SENDER | {"bootstrap.servers": self.workspace.settings.kafka_broker})
+        place = {} if partition is None else {"partition": partition}
+        for record in records:
+            producer.produce(self.workspace.pipeline.topic, record.value, record.key, on_delivery=arrived, **place)
+            producer.poll(0)
+        assert producer.flush(60) == 0
+
+    def send_customers(
+        self, count: int, anomalies: Anomalies = CLEAN, *, seed: int = 42, form: Format = Format.JSON
+    ) -> Counter[str]:
+        """Send the producer's events; returns how many are late, drifted, incomplete, malformed and duplicate."""
+        stream = messages(
+            seed,
+            start_ts=int(time() * 1000) - 60_000,
+            anomalies=anomalies,
+            form=form,
+            schema_path=default_schema_path(),
+        )
+        made = list(islice(stream, count))
+        self.send_messages(iter(made))
+        return Counter(mark for one in made for mark in one.marks)
+
+    def ingest(self) -> list[str]:
+        """Stage what is new, in the suite's Spark session."""
+        from spark.ingest_job import ingest
+
+        assert self.session is not None
+        workspace = self.workspace
+        return ingest(self.session, workspace.settings, workspace.pipeline, workspace.rules)
+
+    def finish(self, run_id: str) -> list[StepResult]:
+        """Audit, decide and validate a staged run."""
+        return [step(self.workspace, run_id) for step in FINISHING]
+
+    def run(self) -> str:
+        """Stage what is new as one run and take it to its end; returns its id."""
+        (run_id,) = self.ingest()
+        self.finish(run_id)
+        return run_id
+
+    def report(self, run_id: str) -> RunReport:
+        """Read a run's report as users do."""
+        return loads(RunReport, self.file(run_id, "run_report").read_bytes())
+
+    def decision(self, run_id: str) -> DecisionResult:
+        """Read a run's decision."""
+        return loads(DecisionResult, self.file(run_id, "agent_decision").read_bytes())
+
+    def document(self, run_id: str, name: str) -> dict[str, Any]:
+        """Read a run's file as plain JSON."""
+        found: dict[str, Any] = orjson.loads(self.file(run_id, name).read_bytes())
+        return found
+
+    def file(self, run_id: str, name: str) -> Path:
+        """Say where a run's file is."""
+        return self.workspace.layout.run_file(run_id, name)
+
+    def readable(self, *, union: bool = False) -> "duckdb.DuckDBPyRelation":
+        """Read what was published as a plain reader does."""
+        return read(f"{self.workspace.settings.published}/**/*.parquet", union=union)
+
+    def places(self) -> dict[str, Counter[Position]]:
+        """Find every event in the files: place → positions, each as often as it is there."""
+        home, published = self.workspace.settings.home, self.workspace.settings.published
+        held = set(home.glob("quarantine/run=*/reason=held/**/*.parquet"))
+        return {
+            "published": positions(published.rglob("*.parquet")),
+            "held": positions(held),
+            "rejected": positions(set(home.glob("quarantine/**/*.parquet")) - held),
+            "dead_letter": positions(home.glob("dead_letters/**/*.parquet")),
+            "duplicate": positions(home.glob("duplicates/**/*.parquet")),
+        }
+
+    def counts(self) -> dict[str, int]:
+        """Count the events in each place where there are any."""
+        return {place: found.total() for place, found in self.places().items() if found}
+
+    def closed(self) -> bool:
+        """Whether every record of the topic is in exactly one place."""
+        found = sum(self.places().values(), Counter[Position]())
+        return found == Counter(self.sent)
+
+
+def read(files: str, *, union: bool = False) -> "duckdb.DuckDBPyRelation":
+    """Read Parquet files."""
+    import duckdb
+
+    return duckdb.connect().read_parquet(files, union_by_name=union)
+
+
+def positions(files: Any) -> Counter[Position]:
+    """Read where the events of Parquet files stand in the topic."""
+    import pyarrow.parquet as pq
+
+    found: Counter[Position] = Counter()
+    for path in files:
+        table = pq.ParquetFile(path).read()
+        prefix = "kafka_" if "kafka_offset" in table.column_names else ""
+        found.update(
+            zip(table[f"{prefix}partition"].to_pylist(), table[f"{prefix}offset"].to_pylist(), strict=True),
+        )
+    return found
+
+
+def customer_event(number: int = 0, *, without: tuple[str, ...] = (), **changes: Any) -> bytes:
+    """Return a good event of now as JSON, with fields changed, added or left out; `number` makes it another one."""
+    now = int(time() * 1000)
+    event = {
+        "id": f"00000000-0000-4000-8000-{number:012d}",
+        "name": "Ada Lovelace",
+        "email": "ada@example.com",
+        "signup_ts": 1_600_000_000_000,
+        "country": "GB",
+        "plan": "premium",
+        "event_ts": now - 1000,
+        "version": 1,
+    }
+    return orjson.dumps({name: value for name, value in (event | changes).items() if name not in without})
+
+
+def settings_of(home: Path, broker: str, pipelines: Path) -> Settings:
+    """Return settings for a test alone; nothing of this machine's environment is in them."""
+    return load_settings(
+        mend_home=home,
+        MEND_PIPELINES=pipelines,
+        kafka_broker=broker,
+        kafka_topic="customers",
+        sink_mode=SinkMode.PARQUET,
+        parquet_out=None,
+        spark_master="local[2]",
+        spark_checkpoint_location=None,
+        processing_duration_minutes=10,
+        database_url="",
+    )
+
+
+def write_pipeline(folder: Path, topic: str, **changes: Any) -> Path:
+    """Write the shipped pipeline's file with another topic and other keys."""
+    shipped = REPOSITORY / "pipelines" / "customers.yml"
+    document = yaml.safe_load(shipped.read_text(encoding="utf-8"))
+    for key in ("schema", "rules"):
+        document[key] = str((shipped.parent / document[key]).resolve())
+    path = folder / "customers.yml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(document | {"topic": topic} | changes, sort_keys=False), encoding="utf-8")
+    return path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Platform:
+    """What every flow stands on."""
+
+    broker: KafkaBroker
+    java: Java
+    jars: Jars
+    session: "SparkSession | None" = None
+
+    @contextmanager
+    def flow(self, folder: Path, topic: str | None = None, *, partitions: int = 4, **changes: Any) -> Iterator[Flow]:
+        """Open the shipped pipeline with a topic and a home of its own, and other keys in its file."""
+        if topic is None:
+            topic = f"topic.{secrets.token_hex(4)}"
+            create_topic(self.broker.bootstrap, topic, partitions)
+        write_pipeline(folder / "pipelines", topic, **changes)
+        settings = settings_of(folder / "home", self.broker.bootstrap, folder / "pipelines")
+        with open_workspace(settings, "customers", spark_platform(self.java, self.jars)) as workspace:
+            yield Flow(workspace=workspace, session=self.session)
+
+
+@pytest.fixture(scope="session")
+def platform(kafka_broker: KafkaBroker, java: Java, jars: Jars, spark_session: "SparkSession") -> Platform:
+    """Return the suite's broker and Spark session, for fixtures that make a flow for many tests."""
+    return Platform(broker=kafka_broker, java=java, jars=jars, session=spark_session)
+
+
+@pytest.fixture
+def new_flow(platform: Platform, tmp_path: Path) -> Iterator[Callable[..., Flow]]:
+    """Return a function that opens a pipeline with a topic and a home of its own, with other keys in its file."""
+    with ExitStack() as stack:
+
+        def open_flow(topic: str | None = None, **changes: Any) -> Flow:
+            return stack.enter_context(platform.flow(tmp_path / secrets.token_hex(2), topic, **changes))
+
+        yield open_flow
+
+
+@pytest.fixture
+def flow(new_flow: Callable[..., Flow]) -> Flow:
+    """Open the shipped pipeline with a topic and a home of its own."""
+    return new_flow()
+
+
+@pytest.fixture
+def workspace(flow: Flow) -> Workspace:
+    """Open the shipped pipeline's workspace in a home of its own."""
+    return flow.workspace

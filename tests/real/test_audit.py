@@ -27,6 +27,8 @@ from mend.quality.audit import audit, checkpoint_name
 from mend.quality.rules import load_rules
 from mend.quality.summary import gate
 
+pytestmark = pytest.mark.dq
+
 RULES = Path(__file__).parents[2] / "airflow" / "include" / "dq_rules.yml"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ROWS = 700

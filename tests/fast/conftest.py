@@ -1,0 +1,92 @@
+"""What tests of curation share: records as Spark's Kafka source gives them, and two pipelines."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pytest
+
+from mend.curate.check import RECORDS
+from mend.curate.curator import Curated, Curator
+from mend.curate.decode import decode_json
+from mend.curate.plan import Plan, make_plan
+from mend.quality.rules import load_rules
+from mend.runtime.pipeline_file import load_pipeline
+
+ROOT = Path(__file__).parents[2]
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+MILLIS = int(NOW.timestamp() * 1000)
+
+
+def make_records(
+    values: Sequence[bytes | None], *, partitions: Sequence[int] | None = None, first: int = 0, topic: str = "customers"
+) -> pa.Table:
+    """Return records with the offsets first, first + 1, … in the order given."""
+    many = len(values)
+    columns = {
+        "key": pa.array([b"key"] * many, pa.binary()),
+        "value": pa.array(values, pa.binary()),
+        "topic": pa.array([topic] * many, pa.string()),
+        "partition": pa.array(partitions or [0] * many, pa.int32()),
+        "offset": pa.array(range(first, first + many), pa.int64()),
+        "timestamp": pa.array([NOW] * many, pa.timestamp("us", tz="UTC")),
+    }
+    return pa.table(columns, schema=RECORDS)
+
+
+def make_event(**changes: Any) -> bytes:
+    """Return a good customer event; a field that is changed to `...` is left out."""
+    event = {
+        "id": "c-1", "name": "Ada", "email": "ada@example.com", "signup_ts": MILLIS - 86_400_000 * 30, "country": "US",
+        "plan": "free", "event_ts": MILLIS - 60_000, "version": 1,
+    }  # fmt: skip
+    return orjson.dumps({name: value for name, value in (event | changes).items() if value is not ...})
+
+
+def plan_of(path: Path) -> Plan:
+    """Compile a pipeline file."""
+    pipeline = load_pipeline(path)
+    return make_plan(pipeline, load_rules(pipeline.rules_path, pipeline=pipeline.name))
+
+
+@pytest.fixture(scope="session")
+def now() -> datetime:
+    """Return the processing time of all runs."""
+    return NOW
+
+
+@pytest.fixture(scope="session")
+def records() -> Callable[..., pa.Table]:
+    """Return a function that makes records of values."""
+    return make_records
+
+
+@pytest.fixture(scope="session")
+def event() -> Callable[..., bytes]:
+    """Return a function that makes a customer event with changes."""
+    return make_event
+
+
+@pytest.fixture(scope="session")
+def customers() -> Plan:
+    """Return the compiled pipeline that ships with Mend."""
+    return plan_of(ROOT / "pipelines" / "customers.yml")
+
+
+@pytest.fixture(scope="session")
+def orders() -> Plan:
+    """Return the compiled second pipeline."""
+    return plan_of(ROOT / "tests" / "fast" / "data" / "orders" / "orders.yml")
+
+
+@pytest.fixture(scope="session")
+def curate(customers: Plan) -> Callable[..., Curated]:
+    """Return a function that curates values as one batch of a run of its own."""
+
+    def one_batch(*values: bytes | None, plan: Plan = customers) -> Curated:
+        return Curator(plan, decode_json, run_id="run-1", now=NOW).curate(make_records(values))
+
+    return one_batch
