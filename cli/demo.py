@@ -47,11 +47,13 @@ def demo(
     from cli.spark_choice import fetched_platform
     from embedded.kafka_broker import KafkaBroker, create_topic
     from embedded.spark_platform import spark_platform
+    from orchestration.storage import at_work, refusals_told
     from orchestration.workspace import open_workspace
 
-    home = emptied(folder)
-    java, jars = fetched_platform()
-    with progress(Console(stderr=True)) as steps, ExitStack() as stack:
+    with refusals_told(), ExitStack() as stack:
+        home = emptied(folder)
+        java, jars = fetched_platform()
+        steps = stack.enter_context(progress(Console(stderr=True)))
         with steps.step("start Kafka") as shown:
             broker_ = stack.enter_context(KafkaBroker(java, jars.kafka, home / "kafka"))
             shown.note(broker_.bootstrap)
@@ -60,7 +62,7 @@ def demo(
             send(broker_, events)
             shown.note(f"{events} events, some late, drifted, incomplete, broken or sent twice")
         settings = demo_settings(home, broker_)
-        with open_workspace(settings, "customers", spark_platform(java, jars)) as workspace:
+        with open_workspace(settings, "customers", spark_platform(java, jars)) as opened, at_work(opened) as workspace:
             runs = run_everything(workspace, steps)
             pages = [write_page(workspace, one) for one in runs]
     show(Console(), runs, pages)

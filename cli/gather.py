@@ -1,16 +1,15 @@
 """Gather what is known of a finished run from its files."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import orjson
 import pyarrow.parquet as pq
 
 from cli.run_facts import RejectSample, RunFacts, StepTime
-from mend.contracts.codec import loads
+from mend.contracts.codec import ContractError, loads
 from mend.contracts.decision import DecisionResult
-from mend.contracts.quality import QualityResults
-from mend.contracts.report import RunReport
+from mend.runtime.errors import UserError
 from orchestration.workspace import Workspace
 
 SAMPLES_OF_A_REASON = 2
@@ -19,19 +18,33 @@ EXCERPT = 160
 
 
 def gather(workspace: Workspace, run_id: str, steps: Sequence[StepTime] = ()) -> RunFacts:
-    """Read the run's reports; personal data in samples are masked here."""
-    layout, pipeline = workspace.layout, workspace.pipeline
+    """Read what is known of a run: from the store, since files may have been changed or lost on the way.
+
+    Personal data in samples are masked here.
+    """
+    layout, store = workspace.layout, workspace.store
+    run, recorded = store.runs.get(run_id), store.decisions.get(run_id)
+    if run is None or run.report is None or run.quality is None or recorded is None:
+        raise UserError(f"{run_id} was not staged, audited and decided here. See: mend status")
     return RunFacts(
-        report=loads(RunReport, layout.run_file(run_id, "run_report").read_bytes()),
-        quality=loads(QualityResults, layout.run_file(run_id, "ge_results").read_bytes()),
-        decision=loads(DecisionResult, layout.run_file(run_id, "agent_decision").read_bytes()),
+        report=run.report,
+        quality=run.quality,
+        decision=with_acts(layout.run_file(run_id, "agent_decision"), recorded.result),
         validation=orjson.loads(layout.run_file(run_id, "load_validation").read_bytes()),
         files=tuple(existing_files(workspace, run_id)),
         samples=tuple(samples(workspace, run_id)),
         steps=tuple(steps),
-        pii=pipeline.pii,
-        held=sum(part.held or 0 for part in workspace.store.ledger.ranges(run_id)),
+        pii=workspace.pipeline.pii,
+        held=sum(part.held or 0 for part in store.ledger.ranges(run_id)),
     )
+
+
+def with_acts(path: Path, recorded: DecisionResult) -> DecisionResult:
+    """Return the decision with what was done, which only its file has; without the file the recorded decision."""
+    try:
+        return loads(DecisionResult, path.read_bytes())
+    except (OSError, ContractError):
+        return recorded
 
 
 def existing_files(workspace: Workspace, run_id: str) -> Iterator[tuple[str, str]]:
@@ -49,14 +62,15 @@ def existing_files(workspace: Workspace, run_id: str) -> Iterator[tuple[str, str
 
 def samples(workspace: Workspace, run_id: str) -> Iterator[RejectSample]:
     """Return a few set-aside events of each reason."""
-    layout = workspace.layout
+    layout, pipeline = workspace.layout, workspace.pipeline
+    public = {pipeline.source(name) for name in pipeline.schema.names if name not in pipeline.pii}
     for reason in sorted(layout.quarantine(run_id).glob("reason=*")):
         if reason.name != "reason=held":
-            yield from samples_of(reason, reason.name.removeprefix("reason="), workspace.pipeline.pii)
-    yield from samples_of(layout.dead_letters(run_id), None, workspace.pipeline.pii)
+            yield from samples_of(reason, reason.name.removeprefix("reason="), public)
+    yield from samples_of(layout.dead_letters(run_id), None, public)
 
 
-def samples_of(folder: Path, reason: str | None, pii: frozenset[str]) -> Iterator[RejectSample]:
+def samples_of(folder: Path, reason: str | None, public: Collection[str]) -> Iterator[RejectSample]:
     """Return the first events of a folder."""
     left = SAMPLES_OF_A_REASON
     for path in sorted(folder.rglob("*.parquet")):
@@ -67,22 +81,23 @@ def samples_of(folder: Path, reason: str | None, pii: frozenset[str]) -> Iterato
                 topic=row["topic"],
                 partition=row["partition"],
                 offset=row["offset"],
-                excerpt=masked(row["value"], pii),
+                excerpt=masked(row["value"], public),
             )
             left -= 1
         if left <= 0:
             return
 
 
-def masked(value: bytes | None, pii: frozenset[str]) -> str:
-    """Show an event with its personal data masked; what cannot be read could hold some, so only its size is shown."""
+def masked(value: bytes | None, public: Collection[str]) -> str:
+    """Show an event with the values of its public fields; any other field may hold personal data.
+
+    What cannot be read could hold some too, so only its size is shown.
+    """
     if value is None:
         return "no value"
     try:
         document = orjson.loads(value)
-    except orjson.JSONDecodeError:
+        shown = {name: one if name in public else MASK for name, one in document.items()}
+        return orjson.dumps(shown).decode()[:EXCERPT]
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError, AttributeError):
         return f"{len(value)} bytes"
-    if not isinstance(document, dict):
-        return f"{len(value)} bytes"
-    shown = {name: MASK if name in pii else one for name, one in document.items()}
-    return orjson.dumps(shown).decode()[:EXCERPT]

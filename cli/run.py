@@ -36,10 +36,12 @@ def run(
     from cli.run_steps import progress
     from cli.spark_choice import spark_for
     from mend.runtime.settings import load_settings
+    from orchestration.storage import at_work, refusals_told
     from orchestration.workspace import open_workspace
 
     settings = load_settings()
-    with open_workspace(settings, pipeline, spark_for("run_spark_job")) as workspace:
+    platform = spark_for("run_spark_job")
+    with refusals_told(), open_workspace(settings, pipeline, platform) as opened, at_work(opened) as workspace:
         with progress(Console(stderr=True)) as steps:
             runs = run_everything(workspace, steps)
         pages = [write_page(workspace, one) for one in runs]
@@ -80,9 +82,10 @@ def run_everything(workspace: "Workspace", steps: "Steps") -> list["RunFacts"]:
             shown.note(job.message)
         if job.outcome == "failed":
             give_up(workspace, steps, job)
-        for run_id in job.facts["run_ids"]:
+        new = [run_id for run_id in job.facts["run_ids"] if run_id not in run_ids]
+        for run_id in new:
             finish(workspace, steps, run_id)
-        run_ids += job.facts["run_ids"]
+        run_ids += new
     found = [gather(workspace, run_id, steps.times) for run_id in run_ids]
     with steps.step("cleanup_old_data"):
         do.cleanup_old_data(workspace)

@@ -17,7 +17,7 @@ def register(cli: typer.Typer) -> None:
 
 def status(
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many runs.")] = 10,
-    pipeline: Annotated[str | None, typer.Option(help="Only this pipeline's runs.")] = None,
+    pipeline: Annotated[str | None, typer.Option(help="Only the runs of this pipeline, by its name or file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show the last runs: state, events, published, held, decision.
@@ -26,11 +26,14 @@ def status(
     """
     import orjson
 
+    from mend.runtime.pipeline_file import find_pipeline, load_pipeline
     from mend.runtime.settings import load_settings
     from mend.store.engine import open_store
 
-    with open_store(load_settings().store_url) as store:
-        lines = run_lines(store, pipeline, limit)
+    settings = load_settings()
+    name = load_pipeline(find_pipeline(settings.pipelines, pipeline)).name if pipeline else None
+    with open_store(settings.store_url) as store:
+        lines = run_lines(store, name, limit)
     if as_json:
         typer.echo(orjson.dumps([as_json_line(line) for line in lines], option=orjson.OPT_INDENT_2).decode())
         return

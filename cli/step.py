@@ -38,12 +38,14 @@ def step(
 
     from cli.spark_choice import spark_for
     from mend.runtime.settings import load_settings
+    from orchestration.storage import at_work, refusals_told
     from orchestration.workspace import open_workspace
 
     if name not in NAMES:
         raise UserError(f"no step '{name}'.{nearest(name, NAMES)}")
     settings = load_settings()
-    with open_workspace(settings, pipeline, spark_for(name)) as workspace:
+    platform = spark_for(name)
+    with refusals_told(), open_workspace(settings, pipeline, platform) as opened, at_work(opened) as workspace:
         result = perform(workspace, name, run_id)
     typer.echo(
         orjson.dumps(asdict(result)).decode() if as_json else f"{result.step}: {result.outcome}: {result.message}"

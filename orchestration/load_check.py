@@ -1,11 +1,13 @@
 """Recount what a reader sees, and everything else, against the ledger: from the files, not from what was reported."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from mend.sinks.port import PartitionRows
 from mend.store.ledger import LedgerRange
 from orchestration.settle import held_rows
 from orchestration.workspace import Workspace
@@ -26,19 +28,35 @@ class PlaceCount:
 
 
 def check_load(workspace: Workspace, run_id: str) -> tuple[PlaceCount, ...]:
-    """Count every place of a settled run."""
+    """Count every place of a settled run, and compare the accepted rows partition by partition.
+
+    Accepted rows are published or held: where their sum differs from what the tasks staged, rows were lost or doubled.
+    """
     layout = workspace.layout
     ranges = workspace.store.ledger.ranges(run_id)
-    rejected = count_files(layout.quarantine(run_id)) - sum(held_rows(layout, run_id).values())
+    published, held = workspace.sink.count(run_id), held_rows(layout, run_id)
     found = {
-        "published": sum(workspace.sink.count(run_id).values()),
-        "held": sum(held_rows(layout, run_id).values()),
-        "rejected": rejected,
+        "published": published.total(),
+        "held": held.total(),
+        "accepted": (published + held).total(),
+        "rejected": count_files(layout.quarantine(run_id)) - held.total(),
         "dead_letter": count_files(layout.dead_letters(run_id)),
         "duplicate": count_files(layout.duplicates(run_id)),
     }
     expected = expected_counts(ranges)
-    return tuple(PlaceCount(place=place, expected=expected[place], found=rows) for place, rows in found.items())
+    places = (PlaceCount(place=place, expected=expected[place], found=rows) for place, rows in found.items())
+    return (*places, *wrong_partitions(ranges, published + held))
+
+
+def wrong_partitions(ranges: tuple[LedgerRange, ...], found: PartitionRows) -> Iterator[PlaceCount]:
+    """Return the partitions whose accepted rows are not those that were staged; two errors may hide in one sum."""
+    staged: PartitionRows = Counter()
+    for part in ranges:
+        staged[part.read.topic, part.read.partition] += part.read.places.accepted
+    for topic, partition in sorted(staged.keys() | found.keys()):
+        expected, came = staged[topic, partition], found[topic, partition]
+        if expected != came:
+            yield PlaceCount(place=f"accepted of {topic}/{partition}", expected=expected, found=came)
 
 
 def expected_counts(ranges: tuple[LedgerRange, ...]) -> Counter[str]:
@@ -47,9 +65,8 @@ def expected_counts(ranges: tuple[LedgerRange, ...]) -> Counter[str]:
     for part in ranges:
         total["published"] += part.published or 0
         total["held"] += part.held or 0
-        total["rejected"] += part.read.places.rejected
-        total["dead_letter"] += part.read.places.dead_letter
-        total["duplicate"] += part.read.places.duplicate
+        for place in ("accepted", "rejected", "dead_letter", "duplicate"):
+            total[place] += getattr(part.read.places, place)
     return total
 
 

@@ -10,7 +10,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mend.contracts.decision import Rows, SegmentFilter
+from mend.curate import sql
 from mend.curate.counts import MISSING_SEGMENT
+from mend.runtime.errors import UserError
 from mend.runtime.layout import Layout
 from mend.sinks.parquet import count_rows, move_folder
 from mend.sinks.port import PartitionRows, Sink
@@ -22,6 +24,8 @@ def settle(layout: Layout, sink: Sink, run_id: str, rows: Rows, hold: Sequence[S
     """Move a staged run: quarantine and dead letters first, what readers see last."""
     staged = layout.staged(run_id)
     if rows is Rows.PUBLISH_EXCEPT_SEGMENT:
+        if not hold:
+            raise UserError(f"{run_id}: a segment is to be held, and none is named. Nothing was moved.", exit_code=3)
         split_segments(staged, hold)
     for reason in sorted((staged / "rejected").glob("reason=*")):
         move_once(reason, layout.quarantine(run_id) / reason.name)
@@ -73,6 +77,10 @@ def failing_rows(table: pa.Table, hold: Sequence[SegmentFilter]) -> pa.ChunkedAr
 
 
 def segment_rows(table: pa.Table, segment: SegmentFilter) -> pa.ChunkedArray:
-    """Say for each row whether it has the segment's value; a null is the value `(missing)`."""
-    values = pc.fill_null(table[segment.column].cast(pa.string()), MISSING_SEGMENT)
-    return pc.equal(values, segment.value)
+    """Say for each row whether it has the segment's value, written as the pass wrote it when it counted."""
+    import duckdb
+
+    value = f"coalesce({sql.name(segment.column)}::VARCHAR, {sql.literal(MISSING_SEGMENT)})"
+    with duckdb.connect() as db:
+        rows = db.from_arrow(table.select([segment.column]))
+        return rows.project(f"{value} = {sql.literal(segment.value)} AS here").to_arrow_table()["here"]

@@ -5,16 +5,23 @@ import re
 import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
+import psutil
 
 from mend.runtime.settings import variable
 from orchestration.workspace import Workspace
 
 LAST_LINES = 400
-ROOT_CAUSE = re.compile(r"^(?:Caused by: |error: |pyspark\.errors\S+: |[\w.$]+(?:Exception|Error): ?)(.+)$")
+LAST_WORD = "error: "
+LONGEST = 500
+ROOT_CAUSE = re.compile(r"^(?:Caused by: |pyspark\.errors\S+: |[\w.$]+(?:Exception|Error): ?)(.+)$")
+GRACE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,10 +34,10 @@ class JobResult:
 
 
 def run_ingest_job(workspace: Workspace, *, lag: int | None) -> JobResult:
-    """Run the job to its end; its own words go to a log file. Ctrl-C ends the job too, then is raised."""
+    """Run the job to its end; its own words go to a log file. Ctrl-C and SIGTERM end the job too, then are raised."""
     log = workspace.layout.ops / "logs" / "spark.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as out:
+    with log.open("wb") as out, term_as_interrupt():
         process = subprocess.Popen(
             command(workspace, lag),
             env=environment(workspace),
@@ -38,15 +45,39 @@ def run_ingest_job(workspace: Workspace, *, lag: int | None) -> JobResult:
             stdout=subprocess.PIPE,
             stderr=out,
             start_new_session=True,
+            pass_fds=() if workspace.lock is None else (workspace.lock,),
         )
         try:
             stdout, _ = process.communicate()
         except BaseException:
             end(process)
             raise
-    if process.returncode == 0:
-        return JobResult(run_ids=tuple(orjson.loads(stdout.splitlines()[-1])["run_ids"]), error=None, log=log)
-    return JobResult(run_ids=(), error=root_cause(log, process.returncode), log=log)
+    run_ids = said(stdout) if process.returncode == 0 else None
+    if run_ids is None:
+        return JobResult(run_ids=(), error=root_cause(log, process.returncode), log=log)
+    return JobResult(run_ids=run_ids, error=None, log=log)
+
+
+@contextmanager
+def term_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM, which schedulers and `docker stop` send, be noticed as Ctrl-C is; only the main thread can."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def said(stdout: bytes) -> tuple[str, ...] | None:
+    """Return the run ids of the job's last line, None if it is no such line."""
+    lines = stdout.splitlines()
+    try:
+        return tuple(orjson.loads(lines[-1])["run_ids"])
+    except (IndexError, KeyError, TypeError, orjson.JSONDecodeError):
+        return None
 
 
 def command(workspace: Workspace, lag: int | None) -> list[str]:
@@ -62,27 +93,40 @@ def environment(workspace: Workspace) -> dict[str, str]:
     told = {
         "mend_home": settings.home,
         "kafka_broker": settings.kafka_broker,
+        "sink_mode": settings.sink_mode.value,
         "parquet_out": settings.published,
         "spark_checkpoint_location": settings.checkpoints,
         "spark_master": settings.spark_master,
+        "processing_duration_minutes": settings.processing_duration_minutes,
         "database_url": settings.store_url,
     }
     return dict(os.environ) | {variable(name): str(value) for name, value in told.items()} | workspace.spark.environment
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """End the job with everything it started: Spark's Java and its Python workers are in its process group."""
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+    """End the job with everything it started, Spark's Java and its Python workers; return when all of it is gone."""
+    family: list[psutil.Process] = []
+    try:
+        with suppress(psutil.NoSuchProcess):
+            family = psutil.Process(process.pid).children(recursive=True)
+        process.terminate()
+        for one in family:
+            with suppress(psutil.NoSuchProcess):
+                one.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=GRACE_SECONDS)
+        psutil.wait_procs(family, timeout=GRACE_SECONDS)
+    finally:
+        process.kill()
+        for one in family:
+            with suppress(psutil.NoSuchProcess):
+                one.kill()
+        process.wait()
 
 
 def root_cause(log: Path, code: int) -> str:
-    """Return the deepest cause that the job's log names."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:]
-    found = [match[0] for line in lines if (match := ROOT_CAUSE.match(line.strip()))]
-    return (found[-1] if found else f"the ingest job ended with exit code {code}")[:500]
+    """Return the job's own last word, else the deepest cause that its log names."""
+    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:]]
+    own = [line.removeprefix(LAST_WORD) for line in lines if line.startswith(LAST_WORD)]
+    found = own or [match[0] for line in lines if (match := ROOT_CAUSE.match(line))]
+    return (found[-1] if found else f"the ingest job ended with exit code {code} and said nothing")[:LONGEST]

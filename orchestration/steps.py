@@ -4,18 +4,20 @@ monitor_kafka → run_spark_job → run_data_quality → agent_decide → valida
 """
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 from uuid import uuid4
 
 from agent.causes import classify
+from mend.contracts.codec import ContractError
 from mend.contracts.decision import DecisionResult
 from mend.contracts.incident import Severity
 from mend.contracts.quality import QualityResults
 from mend.curate.staging import read_manifest
 from mend.incidents.log import incident_log
+from mend.quality.summary import gate, no_validation
 from mend.runtime import clock
 from mend.runtime.errors import UserError
 from mend.store.runs import Run
@@ -28,6 +30,10 @@ from orchestration.workspace import Workspace
 
 Outcome = Literal["done", "nothing_to_do", "failed", "escalated"]
 SETTLED = {RunState.PUBLISHED, RunState.HELD, RunState.VALIDATED}
+NOT_BEFORE = {
+    RunState.STAGED: {RunState.STAGED, RunState.AUDITED, RunState.DECIDED, *SETTLED},
+    RunState.AUDITED: {RunState.AUDITED, RunState.DECIDED, *SETTLED},
+}
 MOST_RUNS = 1_000
 
 
@@ -85,8 +91,9 @@ def run_spark_job(workspace: Workspace, *, lag: int | None = None) -> StepResult
 
 
 def run_data_quality(workspace: Workspace, run_id: str) -> StepResult:
-    """Audit the staged rows; writes ge_results.json."""
+    """Audit the staged rows; writes ge_results.json. Too many failed expectations: escalated, and the agent decides."""
     run = known_run(workspace, run_id)
+    refuse_unless(run, NOT_BEFORE[RunState.STAGED], "staged", "run_spark_job")
     if run.state is not RunState.STAGED:
         return already("run_data_quality", run)
     results = audit_staged(workspace, run_id)
@@ -94,21 +101,26 @@ def run_data_quality(workspace: Workspace, run_id: str) -> StepResult:
     workspace.store.runs.advance(run_id, RunState.AUDITED, clock.now(), quality=results)
     summary = results.summary
     score = f"{summary.success_count} of {summary.total_expectations} expectations passed" if summary else results.error
+    stopped = gate(results, workspace.rules.thresholds)
     return StepResult(
         step="run_data_quality",
-        outcome="done",
-        message=str(score),
+        outcome="escalated" if stopped else "done",
+        message=stopped or str(score),
         facts={"run_id": run_id, "verdict": results.verdict},
     )
 
 
 def audit_staged(workspace: Workspace, run_id: str) -> QualityResults:
-    """Run the suite over the files that the manifest names."""
+    """Run the suite over the files that the manifest names; without a manifest nothing is known of the rows."""
     from mend.quality.audit import audit
 
-    folder = workspace.layout.staged(run_id)
-    files = [folder / file.path for file in read_manifest(folder).of("accepted")]
-    return audit(files, workspace.rules, run_id=run_id, now=clock.now())
+    folder, now = workspace.layout.staged(run_id), clock.now()
+    try:
+        files = [folder / file.path for file in read_manifest(folder).of("accepted")]
+    except (OSError, ContractError) as error:
+        problem = f"the manifest of the staged files cannot be read: {error}"
+        return no_validation(problem, rules=workspace.rules, run_id=run_id, now=now)
+    return audit(files, workspace.rules, run_id=run_id, now=now)
 
 
 def known_run(workspace: Workspace, run_id: str) -> Run:
@@ -117,7 +129,17 @@ def known_run(workspace: Workspace, run_id: str) -> Run:
     if run is None:
         known = ", ".join(one.run_id for one in workspace.store.runs.recent(workspace.pipeline.name, 5)) or "none"
         raise UserError(f"no run '{run_id}' (last ones: {known}).")
+    if run.pipeline != workspace.pipeline.name:
+        raise UserError(f"{run_id} is a run of the pipeline '{run.pipeline}'. Add: --pipeline {run.pipeline}")
     return run
+
+
+def refuse_unless(run: Run, states: Container[RunState], needed: str, step: str) -> None:
+    """Refuse a step before its turn."""
+    if run.state not in states:
+        raise UserError(
+            f"{run.run_id} is {run.state.value}: it must be {needed} first (mend step {step}).", exit_code=3
+        )
 
 
 def already(step: str, run: Run) -> StepResult:
@@ -130,6 +152,7 @@ def already(step: str, run: Run) -> StepResult:
 def agent_decide(workspace: Workspace, run_id: str) -> StepResult:
     """Decide about an audited run, act, and publish or hold its rows. A run is decided once."""
     run = known_run(workspace, run_id)
+    refuse_unless(run, NOT_BEFORE[RunState.AUDITED], "audited", f"run_data_quality --run-id {run_id}")
     if run.state in SETTLED:
         return already("agent_decide", run)
     return decided(decide_about(workspace, run_id), run_id)
@@ -156,10 +179,7 @@ def decided(decision: DecisionResult, run_id: str | None) -> StepResult:
 def validate_load(workspace: Workspace, run_id: str) -> StepResult:
     """Recount the settled run in its files; writes load_validation.json."""
     run = known_run(workspace, run_id)
-    if run.state not in SETTLED:
-        raise UserError(
-            f"{run_id} is {run.state.value}: it must be decided first (mend step agent_decide).", exit_code=3
-        )
+    refuse_unless(run, SETTLED, "decided", f"agent_decide --run-id {run_id}")
     counts = check_load(workspace, run_id)
     wrong = [one for one in counts if not one.agrees]
     folder = workspace.layout.published(run_id)

@@ -10,7 +10,7 @@ from mend.quality.rules import load_rules
 from mend.runtime.layout import Layout
 from mend.runtime.pipeline_file import Pipeline, find_pipeline, load_pipeline
 from mend.runtime.settings import Settings
-from mend.sinks.parquet import ParquetSink
+from mend.sinks.choose import choose_sink
 from mend.sinks.port import Sink
 from mend.store.engine import Store, open_store
 
@@ -25,7 +25,7 @@ class SparkPlatform:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workspace:
-    """One pipeline, opened for work."""
+    """One pipeline, opened for work. `lock` is the open file that keeps other processes from it."""
 
     settings: Settings
     layout: Layout
@@ -34,6 +34,7 @@ class Workspace:
     store: Store
     sink: Sink
     spark: SparkPlatform
+    lock: int | None = None
 
 
 @contextmanager
@@ -41,6 +42,7 @@ def open_workspace(settings: Settings, pipeline_name: str, spark: SparkPlatform 
     """Open a pipeline by name or file; what is wrong with its files is a UserError before anything starts."""
     pipeline = load_pipeline(find_pipeline(settings.pipelines, pipeline_name))
     layout = Layout(settings)
+    sink = choose_sink(layout)
     with open_store(settings.store_url) as store:
         yield Workspace(
             settings=settings,
@@ -48,6 +50,6 @@ def open_workspace(settings: Settings, pipeline_name: str, spark: SparkPlatform 
             pipeline=pipeline,
             rules=load_rules(pipeline.rules_path, pipeline=pipeline.name),
             store=store,
-            sink=ParquetSink(layout),
+            sink=sink,
             spark=spark or SparkPlatform(),
         )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pyarrow.parquet as pq
 
 from mend.contracts.codec import loads
-from mend.contracts.report import PartitionRange, Places, RunReport
+from mend.contracts.report import ColumnProfile, PartitionRange, Places, RunReport
 from mend.curate.drift import find_drift
 from mend.curate.duplicates import Position, find_duplicates, without
 from mend.curate.plan import Plan
@@ -27,6 +27,8 @@ from spark.task import RESULT_SCHEMA, curate_task
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+HALF_STAGED = {RunState.OPENED, RunState.FAILED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,8 +111,12 @@ def drop_duplicates(
 
 
 def earlier_keys(job: Job, run_id: str, since: datetime) -> list[Path]:
-    """Return the key files of other runs of the pipeline inside the horizon, staged ones included."""
-    runs = [one.run_id for one in job.store.runs.opened_since(job.plan.pipeline.name, since) if one.run_id != run_id]
+    """Return the key files of other runs of the pipeline inside the horizon, staged ones included.
+
+    What a dead job left half staged does not count: its events are read again, perhaps by a run of another id.
+    """
+    opened = job.store.runs.opened_since(job.plan.pipeline.name, since)
+    runs = [one.run_id for one in opened if one.run_id != run_id and one.state not in HALF_STAGED]
     return [path for one in runs for folder in job.layout.keys(one) for path in sorted(folder.glob("*.parquet"))]
 
 
@@ -176,7 +182,10 @@ def make_report(
         drift=drift,
         segments=tally.segments,
         rules=tally.rules,
-        profile=profile(accepted, [column for column in plan.columns if column not in NOT_PROFILED]),
+        profile=tuple(
+            shown(one, plan.pipeline.pii)
+            for one in profile(accepted, [column for column in plan.columns if column not in NOT_PROFILED])
+        ),
         late_rate=tally.late / total if total else None,
         dq_failure_rate=tally.failed / total if total else None,
         lag_before=job.lag_before,
@@ -184,6 +193,20 @@ def make_report(
 
 
 NOT_PROFILED = {"kafka_key", "kafka_topic", "run_id", "mapping_version", "processing_timestamp", "dq_failed_rules"}
+LONGEST_VALUE = 80
+
+
+def shown(column: ColumnProfile, pii: frozenset[str]) -> ColumnProfile:
+    """Leave values of personal data out of the report, and cut long ones."""
+    if column.column in pii or column.column == "rescued":  # nobody has said yet what unknown fields hold
+        return replace(column, min=None, max=None, quantiles=(), top=())
+    top = tuple((cut(value), many) for value, many in column.top)
+    return replace(column, min=column.min and cut(column.min), max=column.max and cut(column.max), top=top)
+
+
+def cut(value: str) -> str:
+    """Cut a long value."""
+    return value if len(value) <= LONGEST_VALUE else value[: LONGEST_VALUE - 1] + "…"
 
 
 def partition_range(promised: OffsetRange, tally: Tally) -> PartitionRange:

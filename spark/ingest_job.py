@@ -6,6 +6,7 @@ The last line of stdout is JSON: {"run_ids": […]}.
 
 import argparse
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ from mend.runtime.pipeline_file import Pipeline, find_pipeline, load_pipeline
 from mend.runtime.settings import Settings, load_settings
 from mend.store.engine import open_store
 from spark.batch import Job, stage_batch
+from spark.failure import explained
 from spark.session import make_session
 from spark.source import kafka_stream
 
@@ -39,8 +41,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
+    except spark_errors() as error:
+        sys.stderr.write(f"{traceback.format_exc()}\nerror: {explained(str(error))}\n")
+        return 1
     sys.stdout.write(orjson.dumps({"run_ids": run_ids}).decode() + "\n")
     return 0
+
+
+def spark_errors() -> tuple[type[Exception], ...]:
+    """Return what Spark raises when a job fails."""
+    from py4j.protocol import Py4JJavaError
+    from pyspark.errors import PySparkException
+
+    return PySparkException, Py4JJavaError
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -1,5 +1,7 @@
 """One codec for everything that crosses a process border: strict both ways, unknown fields refused."""
 
+import math
+from collections.abc import Iterable
 from functools import cache
 from typing import Any, TypeVar
 
@@ -51,9 +53,26 @@ def parse(kind: type[T], document: Any) -> T:
 
 
 def to_dict(value: Any) -> dict[str, Any]:
-    """Return the JSON document of a contract value, with the field names of the wire."""
+    """Return the JSON document of a contract value, with the field names of the wire.
+
+    A number that JSON cannot hold raises ContractError: written as null, it would make the whole document unreadable.
+    """
     document: dict[str, Any] = adapter(type(value)).dump_python(value, mode="json", by_alias=True)
+    refuse_nan(document, type(value).__name__)
     return document
+
+
+def refuse_nan(document: Any, place: str) -> None:
+    """Raise ContractError for a number in the document that is none, or infinite."""
+    if isinstance(document, float) and not math.isfinite(document):
+        raise ContractError(f"{place}: {document} is no number that JSON can hold")
+    parts: Iterable[tuple[Any, Any]] = ()
+    if isinstance(document, dict):
+        parts = document.items()
+    elif isinstance(document, list):
+        parts = enumerate(document)
+    for name, part in parts:
+        refuse_nan(part, f"{place}.{name}")
 
 
 def dumps(value: Any) -> bytes:

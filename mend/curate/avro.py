@@ -58,9 +58,26 @@ def read_schema(path: Path) -> Any:
     from fastavro.schema import SchemaParseException, UnknownType
 
     try:
-        return parse_schema(as_on_the_wire(orjson.loads(path.read_bytes())))
+        schema = parse_schema(as_on_the_wire(orjson.loads(path.read_bytes())))
     except (ValueError, KeyError, TypeError, AttributeError, SchemaParseException, UnknownType) as error:
         raise UserError(f"{path} is not an Avro schema: {type(error).__name__} {error}. Correct it.") from error
+    if not isinstance(schema, dict) or schema["type"] != "record":
+        raise UserError(f"{path} is not an Avro schema of a record. Correct it.")
+    if refers_to_itself(schema, frozenset()):
+        # A record of a hundred thousand levels ends the whole process inside the decoder, not with an exception.
+        raise UserError(f"{path}: a type refers to itself, which Mend cannot read safely. Limit the nesting.")
+    return schema
+
+
+def refers_to_itself(parsed: Any, inside: frozenset[str]) -> bool:
+    """Whether a type is named inside its own declaration."""
+    if isinstance(parsed, str):
+        return parsed in inside
+    if isinstance(parsed, list):
+        return any(refers_to_itself(one, inside) for one in parsed)
+    inner = inside | {parsed["name"]} if parsed["type"] == "record" else inside
+    parts = [one["type"] for one in parsed.get("fields", ())]
+    return refers_to_itself([*parts, *(parsed[key] for key in ("items", "values") if key in parsed)], inner)
 
 
 def as_on_the_wire(declared: Any) -> Any:
@@ -99,10 +116,8 @@ def read_record(body: bytes, schema: Any) -> tuple[str | None, str | None]:
             return None, NOT_AVRO
         # Not orjson: it writes NaN as null, and a number that is none would pass for a missing one.
         return json.dumps(record, default=as_json, ensure_ascii=False, separators=(",", ":")), None
-    except EOFError:
-        return None, TRUNCATED
-    except (IndexError, KeyError, ValueError, ArithmeticError, MemoryError, RecursionError, TypeError):
-        return None, NOT_AVRO
+    except (EOFError, LookupError, ValueError, ArithmeticError, MemoryError, RecursionError, TypeError):
+        return None, NOT_AVRO if stream.read(1) else TRUNCATED
 
 
 def as_json(value: Any) -> str:

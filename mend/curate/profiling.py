@@ -16,7 +16,10 @@ NUMBERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UBIGINT", "FLOAT", "DOUB
 
 
 def profile(files: Sequence[Path], columns: Sequence[str]) -> tuple[ColumnProfile, ...]:
-    """Profile columns of Parquet files; `distinct` is HyperLogLog's estimate, some per cent off."""
+    """Profile columns of Parquet files; `distinct` is HyperLogLog's estimate, some per cent off.
+
+    Quantiles are of the finite numbers: a derived column may hold others.
+    """
     if not files:
         return ()
     with duckdb.connect() as db:
@@ -52,7 +55,8 @@ def one_column(
     name = sql.name(column)
     quantiles: tuple[float, ...] = ()
     if kind in NUMBERS:
-        found = sampled.aggregate(f"quantile_cont({name}, {list(QUANTILES)})").fetchall()[0][0]
+        finite = sampled.filter(f"isfinite({name}::DOUBLE)")
+        found = finite.aggregate(f"quantile_cont({name}, {list(QUANTILES)})").fetchall()[0][0]
         quantiles = tuple(float(one) for one in found or ())
     top = sampled.aggregate(f"{name}::VARCHAR AS value, count(*) AS many", name).filter("value IS NOT NULL")
     return ColumnProfile(

@@ -19,7 +19,7 @@ from mend.contracts.codec import STRICT, dumps, loads
 from mend.contracts.drift import Count
 from mend.curate.curator import Curated
 from mend.curate.tally import Tally
-from mend.runtime.files import write_atomic
+from mend.runtime.files import sync_files, write_atomic
 
 MANIFEST = "_manifest.json"
 MOST_OPEN = 16
@@ -141,11 +141,12 @@ class StagedWriter:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Remove what no manifest names, then write the manifest; after it the run's folder is complete."""
+    """Remove what no manifest names, then write the manifest; after it the run's folder is complete and durable."""
     named = {folder / one.path for one in manifest.files}
     for path in folder.rglob("*.parquet"):
         if path not in named:
             path.unlink()
+    sync_files(named)
     write_atomic(folder / MANIFEST, dumps(manifest))
 
 

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,17 @@ def removed_on_error(path: Path) -> Iterator[None]:
 
 def sync_folder(folder: Path) -> None:
     """Make a rename inside the folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_files([folder])
+
+
+def sync_files(paths: Iterable[Path]) -> None:
+    """Make the content of files, and the names in folders, durable."""
+    for path in paths:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def write_atomic(path: Path, content: bytes) -> None:

@@ -49,8 +49,8 @@ class Layout:
         return self.staged(run_id) / "keys", self.settled_keys(run_id)
 
     def checkpoint(self, pipeline: str) -> Path:
-        """Spark's checkpoint of a pipeline."""
-        return self.settings.checkpoints / self.settings.sink_mode.value.lower() / pipeline
+        """Spark's checkpoint of a pipeline. A sink has its own: it starts with all that the topic holds."""
+        return self.settings.checkpoints / self.settings.effective_sink.value.lower() / pipeline
 
     def run_file(self, run_id: str, name: str) -> Path:
         """Return a run's own copy of a report."""

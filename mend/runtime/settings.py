@@ -30,6 +30,9 @@ class Settings(BaseSettings):
     kafka_topic: str = Field("customers", description="Topic the producer writes to")
     sink_mode: SinkMode = Field(SinkMode.PARQUET, description="PARQUET or SNOWFLAKE")
     parquet_out: Path | None = Field(None, description="Folder of published Parquet (default: MEND_HOME/out/parquet)")
+    snowflake_account: str = Field(
+        "", description="Snowflake account; without one SINK_MODE=SNOWFLAKE publishes Parquet and says so"
+    )
     spark_master: str = Field("local[*]", description="Spark master URL")
     spark_checkpoint_location: Path | None = Field(
         None, description="Folder of Spark's checkpoints (default: MEND_HOME/checkpoints/spark)"
@@ -49,6 +52,11 @@ class Settings(BaseSettings):
     def published(self) -> Path:
         """Folder that readers read."""
         return (self.parquet_out or self.home / "out" / "parquet").absolute()
+
+    @property
+    def effective_sink(self) -> SinkMode:
+        """Where rows go: to Snowflake only when an account is configured."""
+        return self.sink_mode if self.snowflake_account else SinkMode.PARQUET
 
     @property
     def checkpoints(self) -> Path:
@@ -76,6 +84,8 @@ def load_settings(**overrides: Any) -> Settings:
         raise UserError(
             f"{name}={first['input']!r} is not usable: {first['msg']}. Correct it in the environment or in .env."
         ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f".env cannot be read ({error}). Correct or remove it.") from error
 
 
 def env_example() -> str:

@@ -4,11 +4,14 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
-from mend.runtime.files import sync_folder
+from mend.runtime.files import sync_files, sync_folder
 from mend.runtime.layout import Layout
 from mend.sinks.port import PartitionRows
 
-COUNT = "SELECT kafka_topic, kafka_partition, count(*) FROM read_parquet($files, union_by_name = true) GROUP BY ALL"
+COUNT = """
+SELECT kafka_topic, kafka_partition, count(*) FROM read_parquet($files, union_by_name = true, hive_partitioning = false)
+GROUP BY ALL
+"""
 
 
 class ParquetSink:
@@ -61,6 +64,7 @@ def move_folder(source: Path, target: Path) -> None:
         arriving = target.parent.parent / f".arriving-{target.parent.name}" / target.name
         shutil.rmtree(arriving, ignore_errors=True)
         shutil.copytree(source, arriving)
+        sync_files(arriving.rglob("*"))
         arriving.rename(target)
         shutil.rmtree(source)
     sync_folder(target.parent)

@@ -76,7 +76,7 @@ def test_a_mapped_field_is_known_by_its_observed_name() -> None:
     ],
 )  # fmt: skip
 def test_types_that_fit(kind: str, fitting: set[str]) -> None:
-    """Whole numbers fit fractions, fractions do not fit whole numbers; text is never a number, nor a truth value one."""
+    """Whole numbers fit fractions, fractions do not fit whole numbers; neither text nor a truth value is a number."""
     field = Field(name="x", type=FieldType(kind=kind, logical=None, structure="VARCHAR"))
     kinds = {"VARCHAR", "BOOLEAN", "UBIGINT", "BIGINT", "DOUBLE", "OBJECT", "ARRAY"}
     assert {came for came in kinds if judge_field(field, came) is None} == fitting

@@ -197,6 +197,15 @@ def test_recent_runs_come_newest_first(store: Store) -> None:
     assert [run.run_id for run in store.runs.recent()] == ["run-4", "run-3", "run-2", "run-1"]
 
 
+def test_runs_opened_since_a_time_come_oldest_first(store: Store) -> None:
+    """The edge is inside; a replay does not make a run younger; other pipelines do not count."""
+    for number in (3, 2, 1):
+        walk(store, f"run-{number}", (), at=number)
+    walk(store, "run-4", (), at=4, pipeline="customers")
+    store.runs.open_run("run-1", "orders", "q", 1, after(9))
+    assert [run.run_id for run in store.runs.opened_since("orders", after(2))] == ["run-2", "run-3"]
+
+
 def test_failures_in_a_row_are_counted_back_to_the_last_published_run(store: Store) -> None:
     """Failed jobs with and without a run and held runs count; a published run ends the row; others' do not count."""
     count = store.runs.consecutive_failures

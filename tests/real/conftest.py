@@ -3,10 +3,10 @@
 import os
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING, Any
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 REPOSITORY = Path(__file__).parents[2]
+CUSTOMERS = REPOSITORY / "pipelines" / "customers.yml"
 SENDER = {"message.max.bytes": 20_000_000, "log_level": 0, "linger.ms": 5}
 CLEAN = Anomalies(late=0, drift_frequency=0, missing=0)
 Position = tuple[int, int]
@@ -95,53 +96,44 @@ class Flow:
     """A pipeline with a topic and a MEND_HOME of its own; `sent` are the positions of all records in the topic."""
 
     workspace: Workspace
-    session: "SparkSession | None"
+    spark: "SparkSession"
     sent: set[Position] = field(default_factory=set)
 
-    def send(self, *values: bytes | None, partition: int | None = None, keys: tuple[bytes, ...] = ()) -> None:
-        """Send records and wait until the broker has them; without a partition the key decides."""
-        self.send_messages(
-            (Message(key, value) for key, value in zip(chain(keys, iter(lambda: b"key", None)), values)),  # type: ignore[arg-type] # noqa: B905
-            partition=partition,
-        )
+    def send(self, *values: bytes | None, partition: int | None = None) -> list[Position]:
+        """Send records and wait until the broker has them; without a partition their key decides."""
+        return self.send_messages([Message(b"key", value) for value in values], partition=partition)  # type: ignore[arg-type]
 
-    def send_messages(self, records: Iterator[Message], *, partition: int | None = None) -> None:
-        """Send what the producer's functions make."""
+    def send_messages(self, records: Sequence[Message], *, partition: int | None = None) -> list[Position]:
+        """Send what the producer's functions make; returns where each record stands."""
         from confluent_kafka import Producer
 
-        def arrived(error: object, record: Any) -> None:
-            assert error is None, error
-            self.sent.add((record.partition(), record.offset()))
-
+        places: dict[int, Position] = {}
         producer = Producer(SENDER | {"bootstrap.servers": self.workspace.settings.kafka_broker})
         place = {} if partition is None else {"partition": partition}
-        for record in records:
+        for number, record in enumerate(records):
+
+            def arrived(error: object, sent: Any, number: int = number) -> None:
+                assert error is None, error
+                places[number] = (sent.partition(), sent.offset())
+
             producer.produce(self.workspace.pipeline.topic, record.value, record.key, on_delivery=arrived, **place)
             producer.poll(0)
         assert producer.flush(60) == 0
+        self.sent.update(places.values())
+        return [places[number] for number in range(len(records))]
 
-    def send_customers(
-        self, count: int, anomalies: Anomalies = CLEAN, *, seed: int = 42, form: Format = Format.JSON
-    ) -> Counter[str]:
-        """Send the producer's events; returns how many are late, drifted, incomplete, malformed and duplicate."""
-        stream = messages(
-            seed,
-            start_ts=int(time() * 1000) - 60_000,
-            anomalies=anomalies,
-            form=form,
-            schema_path=default_schema_path(),
-        )
-        made = list(islice(stream, count))
-        self.send_messages(iter(made))
-        return Counter(mark for one in made for mark in one.marks)
+    def send_customers(self, count: int, anomalies: Anomalies = CLEAN, **options: Any) -> list[Message]:
+        """Send the producer's events of the last minutes; returns them in the order in which they were sent."""
+        made = list(islice(customers(anomalies, **options), count))
+        self.send_messages(made)
+        return made
 
     def ingest(self) -> list[str]:
         """Stage what is new, in the suite's Spark session."""
         from spark.ingest_job import ingest
 
-        assert self.session is not None
         workspace = self.workspace
-        return ingest(self.session, workspace.settings, workspace.pipeline, workspace.rules)
+        return ingest(self.spark, workspace.settings, workspace.pipeline, workspace.rules)
 
     def finish(self, run_id: str) -> list[StepResult]:
         """Audit, decide and validate a staged run."""
@@ -194,6 +186,14 @@ class Flow:
         """Whether every record of the topic is in exactly one place."""
         found = sum(self.places().values(), Counter[Position]())
         return found == Counter(self.sent)
+
+
+def customers(
+    anomalies: Anomalies = CLEAN, *, seed: int = 42, form: Format = Format.JSON, start: int | None = None
+) -> Iterator[Message]:
+    """Return the producer's events, beginning at `start` (epoch ms; a minute ago)."""
+    begin = start or int(time() * 1000) - 60_000
+    return messages(seed, start_ts=begin, anomalies=anomalies, form=form, schema_path=default_schema_path())
 
 
 def read(files: str, *, union: bool = False) -> "duckdb.DuckDBPyRelation":
@@ -249,15 +249,14 @@ def settings_of(home: Path, broker: str, pipelines: Path) -> Settings:
     )
 
 
-def write_pipeline(folder: Path, topic: str, **changes: Any) -> Path:
-    """Write the shipped pipeline's file with another topic and other keys."""
-    shipped = REPOSITORY / "pipelines" / "customers.yml"
-    document = yaml.safe_load(shipped.read_text(encoding="utf-8"))
+def write_pipeline(folder: Path, base: Path = CUSTOMERS, **changes: Any) -> Path:
+    """Write a pipeline's file with other keys into another folder."""
+    document = yaml.safe_load(base.read_text(encoding="utf-8"))
     for key in ("schema", "rules"):
-        document[key] = str((shipped.parent / document[key]).resolve())
-    path = folder / "customers.yml"
+        document[key] = str((base.parent / document[key]).resolve())
+    path = folder / base.name
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump(document | {"topic": topic} | changes, sort_keys=False), encoding="utf-8")
+    path.write_text(yaml.safe_dump(document | changes, sort_keys=False), encoding="utf-8")
     return path
 
 
@@ -268,24 +267,32 @@ class Platform:
     broker: KafkaBroker
     java: Java
     jars: Jars
-    session: "SparkSession | None" = None
+    spark: "SparkSession"
 
     @contextmanager
-    def flow(self, folder: Path, topic: str | None = None, *, partitions: int = 4, **changes: Any) -> Iterator[Flow]:
-        """Open the shipped pipeline with a topic and a home of its own, and other keys in its file."""
+    def flow(
+        self,
+        folder: Path,
+        topic: str | None = None,
+        *,
+        base: Path = CUSTOMERS,
+        home: Path | None = None,
+        **changes: Any,
+    ) -> Iterator[Flow]:
+        """Open a pipeline with a topic and a home of its own, and other keys in its file."""
         if topic is None:
             topic = f"topic.{secrets.token_hex(4)}"
-            create_topic(self.broker.bootstrap, topic, partitions)
-        write_pipeline(folder / "pipelines", topic, **changes)
-        settings = settings_of(folder / "home", self.broker.bootstrap, folder / "pipelines")
-        with open_workspace(settings, "customers", spark_platform(self.java, self.jars)) as workspace:
-            yield Flow(workspace=workspace, session=self.session)
+            create_topic(self.broker.bootstrap, topic, 4)
+        file = write_pipeline(folder / "pipelines", base, topic=topic, **changes)
+        settings = settings_of(home or folder / "home", self.broker.bootstrap, folder / "pipelines")
+        with open_workspace(settings, file.stem, spark_platform(self.java, self.jars)) as workspace:
+            yield Flow(workspace=workspace, spark=self.spark)
 
 
 @pytest.fixture(scope="session")
 def platform(kafka_broker: KafkaBroker, java: Java, jars: Jars, spark_session: "SparkSession") -> Platform:
     """Return the suite's broker and Spark session, for fixtures that make a flow for many tests."""
-    return Platform(broker=kafka_broker, java=java, jars=jars, session=spark_session)
+    return Platform(broker=kafka_broker, java=java, jars=jars, spark=spark_session)
 
 
 @pytest.fixture

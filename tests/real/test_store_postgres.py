@@ -232,3 +232,6 @@ def test_a_server_that_restarts_is_used_again(store: Store, server: Server, tmp_
     assert store.runs.advance("run-1", RunState.STAGED, AT).state is RunState.STAGED
     assert [one.id for one in log.get_recent_incidents(at=AT)] == ["id-1"]
     assert store.incidents.find("id-1") is None
+    server.stop()
+    server.start()
+    assert [run.run_id for run in store.runs.recent()] == ["run-1"], "a restart that nobody noticed is no error"

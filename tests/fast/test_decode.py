@@ -1,0 +1,45 @@
+"""Bytes to text: what can be read is text, what cannot has a reason."""
+
+import pyarrow as pa
+import pytest
+
+from mend.curate.decode import decode_json, key_text
+
+pytestmark = pytest.mark.spark
+
+VALUES: dict[bytes | None, tuple[str | None, str | None]] = {
+    b"{}": ("{}", None),
+    b"\xc3\xa9\xf0\x9f\x98\x80\0": ("é😀\0", None),
+    b"not JSON": ("not JSON", None),
+    b"": (None, "empty"),
+    None: (None, "tombstone"),
+    b"\xff": (None, "not_utf8"),
+    b"\xed\xa0\x80": (None, "not_utf8"),
+    b"\xc3": (None, "not_utf8"),
+}
+
+
+def test_each_value_has_a_text_or_a_reason() -> None:
+    """One bad value does not spoil the others of its batch."""
+    texts, reasons = decode_json(pa.array(list(VALUES), pa.binary()))
+    assert list(zip(texts.to_pylist(), reasons.to_pylist(), strict=True)) == list(VALUES.values())
+
+
+@pytest.mark.parametrize("value", list(VALUES))
+def test_a_value_alone_is_judged_the_same(value: bytes | None) -> None:
+    """The way for batches that are all UTF-8 and the way for others agree."""
+    texts, reasons = decode_json(pa.array([value], pa.binary()))
+    assert (texts[0].as_py(), reasons[0].as_py()) == VALUES[value]
+
+
+def test_no_values_are_no_texts() -> None:
+    """An empty batch decodes to nothing."""
+    texts, reasons = decode_json(pa.array([], pa.binary()))
+    assert (len(texts), len(reasons)) == (0, 0)
+
+
+def test_keys_are_shown_and_never_dropped() -> None:
+    """A key that is not UTF-8 is escaped, a missing one stays missing."""
+    keys = [b"a", None, b"", b"\xffz"]
+    assert key_text(pa.array(keys, pa.binary())).to_pylist() == ["a", None, "", r"\xffz"]
+    assert key_text(pa.array(keys[:3], pa.binary())).to_pylist() == ["a", None, ""]
