@@ -66,6 +66,7 @@ class Signals:
     quality_problem: Anomaly | None = None
     audit: Audit | None = None
     total_records: int | None = None
+    accepted: int | None = None
     late_records: int | None = None
     late_share: Fraction | None = None
     dq_failures: int | None = None
@@ -143,6 +144,7 @@ def with_report(signals: Signals, report: RunReport) -> Signals:
     return replace(
         with_drift(signals, report),
         total_records=total,
+        accepted=report.places.accepted if report.places else None,
         late_records=report.late_records,
         late_share=share(report.late_records, total),
         dq_failures=failures,

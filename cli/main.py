@@ -14,8 +14,7 @@ INTERRUPTED = 130
 cli = typer.Typer(
     name="mend",
     help="A data pipeline that publishes nothing wrong, loses nothing, and repairs itself inside limits you set.",
-    epilog="Start with: mend demo · Exit codes: 0 done, 1 escalated or a finding, 2 wrong use, 3 refused by a gate, "
-    "4 waits for a person",
+    epilog="Start with: mend demo · Exit codes: 0 done, 1 escalated or a finding, 2 wrong use, 3 refused by a gate",
     no_args_is_help=True,
     context_settings=CONTEXT,
     add_completion=False,

@@ -48,4 +48,4 @@ def explain(name: Name = "customers") -> None:
     from orchestration.check import check_pipeline
 
     plan = check_pipeline(find_pipeline(load_settings().pipelines, name))
-    typer.echo(f"-- decode\nSELECT json_transform(payload, '{plan.structure}')\n-- judge{plan.judged_sql}")
+    typer.echo(f"-- every event{plan.judged_sql}\n-- why events do not fit{plan.reasons_sql}")

@@ -1,5 +1,6 @@
 """The decision of a run: gather the evidence, decide, act, and carry out what it means for the rows."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,12 +69,24 @@ def evidence(workspace: Workspace, run_id: str) -> DecisionContext:
 
 
 def ledger_problem(workspace: Workspace, context: DecisionContext) -> str | None:
-    """Return what does not add up, in the report or between the ranges of all runs."""
+    """Return what does not add up: in the report, or between this run's ranges and those before them."""
     report = context.run_report
-    found = [*(check_sums(report) if isinstance(report, RunReport) else ()), *workspace.store.ledger.gaps(
-        workspace.pipeline.name
-    )]  # fmt: skip
-    return "; ".join(str(one) for one in found[:3]) if found else None
+    sums = check_sums(report) if isinstance(report, RunReport) else ()
+    gaps = [one for one in workspace.store.ledger.gaps(workspace.pipeline.name) if one.run_id == context.run]
+    holes = list(missing_events(report)) if isinstance(report, RunReport) and not workspace.pipeline.sparse else []
+    found = [str(one) for one in (*sums, *gaps)] + holes
+    return "; ".join(found[:3]) if found else None
+
+
+def missing_events(report: RunReport) -> Iterator[str]:
+    """Name the partitions that have offsets without an event; normal only where a topic is compacted."""
+    for part in report.partitions:
+        width = part.until_offset - part.from_offset
+        if part.records < width:
+            yield (
+                f"{part.topic}/{part.partition} [{part.from_offset}, {part.until_offset}): {width - part.records} offsets "
+                "carry no event (set 'sparse: true' in the pipeline file if the topic is compacted or transactional)"
+            )
 
 
 def history(workspace: Workspace, run_id: str | None) -> History:
@@ -130,7 +143,8 @@ def settle_run(workspace: Workspace, run_id: str, decision: DecisionResult) -> N
     rows = Rows.HOLD if decision.rows is Rows.NOTHING else decision.rows
     settle(workspace.layout, workspace.sink, run_id, rows, decision.hold)
     published, held = workspace.sink.count(run_id), held_rows(workspace.layout, run_id)
+    accepted = sum(part.read.places.accepted for part in workspace.store.ledger.ranges(run_id))
     state = RunState.HELD if rows is Rows.HOLD else RunState.PUBLISHED
     with workspace.store.transaction():
         workspace.store.ledger.settle(run_id, published, held)
-        workspace.store.runs.advance(run_id, state, clock.now(), published_rows=published.total())
+        workspace.store.runs.advance(run_id, state, clock.now(), published_rows=published.total() if accepted else None)

@@ -53,8 +53,8 @@ def check_same_topic(lags: Iterable[PartitionLag], topic: str, checkpoint: Path)
     for one in lags:
         if one.committed > one.end:
             raise UserError(
-                f"topic '{topic}' was made anew: partition {one.partition} ends at offset {one.end}, and was read up to "
-                f"{one.committed} before. To read the new topic from its beginning, remove {checkpoint}.",
+                f"topic '{topic}' was made anew: partition {one.partition} ends at offset {one.end}, and was "
+                f"read up to {one.committed} before. To read the new topic from its beginning, remove {checkpoint}.",
                 exit_code=1,
             )
 

@@ -25,6 +25,7 @@ from mend.store.tables import RunState
 from orchestration.decision_step import decide_about, decide_about_failure
 from orchestration.kafka_lag import measure_lag
 from orchestration.load_check import check_load
+from orchestration.retriggers import take_due
 from orchestration.spark_submit import run_ingest_job
 from orchestration.workspace import Workspace
 
@@ -71,14 +72,21 @@ def monitor_kafka(workspace: Workspace) -> StepResult:
 
 
 def run_spark_job(workspace: Workspace, *, lag: int | None = None) -> StepResult:
-    """Stage everything that is new. A job that fails is recorded with its cause; nothing it staged is readable."""
+    """Stage everything that is new, which also answers the retriggers that are due.
+
+    A job that fails is recorded with its cause; nothing it staged is readable.
+    """
     name = workspace.pipeline.name
+    asked = take_due(workspace.layout.ops / "retrigger.json", clock.now())
     result = run_ingest_job(workspace, lag=lag)
     if result.error is None:
         outcome: Outcome = "done" if result.run_ids else "nothing_to_do"
         message = f"{len(result.run_ids)} runs staged" if result.run_ids else "nothing new in the topic"
         return StepResult(
-            step="run_spark_job", outcome=outcome, message=message, facts={"run_ids": list(result.run_ids)}
+            step="run_spark_job",
+            outcome=outcome,
+            message=message,
+            facts={"run_ids": list(result.run_ids), "retriggers_taken": asked},
         )
     run_id = next((run.run_id for run in workspace.store.runs.unfinished(name) if run.state is RunState.OPENED), None)
     workspace.store.runs.record_failure(name, run_id, result.error, classify(result.error).value, clock.now())

@@ -15,7 +15,7 @@ from mend.runtime.yaml_file import YamlFile, load_yaml
 
 KEYS = {
     "pipeline", "topic", "format", "schema", "mapping", "key", "duplicate_horizon", "event_time", "lateness",
-    "segments", "pii", "rules", "derived", "retention", "drift", "max_events_per_run",
+    "segments", "pii", "rules", "derived", "retention", "drift", "max_events_per_run", "sparse",
 }  # fmt: skip
 REQUIRED = {"pipeline", "topic", "schema", "key", "event_time", "rules"}
 DURATION = re.compile(r"(\d{1,6})\s*(second|minute|hour|day)s?")
@@ -35,7 +35,10 @@ class DriftShares:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline:
-    """A checked pipeline file. Paths are absolute; `mapping` is contract field → observed field where they differ."""
+    """A checked pipeline file. Paths are absolute; `mapping` is contract field → observed field where they differ.
+
+    `sparse` says that offsets without an event are normal: the topic is compacted, or written in transactions.
+    """
 
     name: str
     path: Path
@@ -55,6 +58,7 @@ class Pipeline:
     retention: timedelta = timedelta(days=90)
     drift: DriftShares = DriftShares()
     max_events_per_run: int = 2_000_000
+    sparse: bool = False
 
     def source(self, field: str) -> str:
         """Return the observed field that feeds a field of the contract."""
@@ -101,6 +105,7 @@ def load_pipeline(path: Path) -> Pipeline:
         retention=duration(file, "retention", timedelta(days=90)),
         drift=shares(file),
         max_events_per_run=whole(file, "max_events_per_run", 2_000_000),
+        sparse=yes_or_no(file, "sparse"),
     )
     check_names(file, pipeline)
     return pipeline
@@ -228,6 +233,14 @@ def whole(file: YamlFile, key: str, default: int) -> int:
     value = file.document.get(key, default)
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise file.error((key,), f"{key}: expected a whole number above 0, came {value!r}.")
+    return value
+
+
+def yes_or_no(file: YamlFile, key: str) -> bool:
+    """Return a truth value, false by default."""
+    value = file.document.get(key, False)
+    if not isinstance(value, bool):
+        raise file.error((key,), f"{key}: expected true or false, came {value!r}.")
     return value
 
 

@@ -62,6 +62,10 @@ def decided(
     return decide(scenario(report, audit, **history), TABLE)
 
 
+ONLY_DUPLICATES: tuple[dict[str, Any], dict[str, Any]] = (
+    {"places": {"accepted": 0, "rejected": 0, "dead_letter": 0, "duplicate": 1000}},
+    {"status": "no_validation", "validations": [], "summary": None, "verdict": "unknown", "rows": None},
+)
 CASES: list[tuple[str, DecisionContext, set[str], list[str], str]] = [
     ("healthy", scenario(), {"healthy"}, ["continue"], "publish"),
     ("one late", scenario({"late_records": 1}), {"late_within_limit"}, ["retrigger"], "publish"),
@@ -201,6 +205,7 @@ CASES: list[tuple[str, DecisionContext, set[str], list[str], str]] = [
     ),
     ("drift without detail", scenario({"schema_drift_detected": True}), {"drift_unknown"}, ["escalate"], "hold"),
     ("an audit with an unknown", scenario(None, UNKNOWN_AUDIT), {"audit_unknown"}, ["escalate"], "hold"),
+    ("nothing accepted", scenario(*ONLY_DUPLICATES), {"nothing_accepted"}, ["continue"], "publish"),
     ("no validation", scenario(None, {"status": "no_validation"}), {"audit_unknown"}, ["escalate"], "hold"),
     ("a staged row breaks the contract", scenario(None, FAILED_CONTRACT), {"audit_failed"}, ["escalate"], "hold"),
     (
@@ -547,3 +552,10 @@ def test_the_shipped_matrix_lies_beside_the_code() -> None:
     """The default matrix is the file that people edit."""
     assert MATRIX.name == "decision_matrix.yml"
     assert MATRIX.is_file()
+
+
+def test_an_audit_that_says_nothing_about_accepted_rows_calls_a_person() -> None:
+    """Events that were all sent again leave nothing to audit; one accepted event must be audited."""
+    places = {"accepted": 1, "rejected": 0, "dead_letter": 0, "duplicate": 999}
+    assert not decided(*ONLY_DUPLICATES).escalation_required
+    assert decided({"places": places}, ONLY_DUPLICATES[1]).rows == "hold"

@@ -2,16 +2,19 @@
 
 import os
 import secrets
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from time import time
+from time import monotonic, sleep, time
 from typing import TYPE_CHECKING, Any
 
 import orjson
+import psutil
 import pytest
 import yaml
 
@@ -89,6 +92,61 @@ def spark_session(java: Java, jars: Jars) -> Iterator["SparkSession"]:
         session = make_session("local[2]", name="mend-tests", jars=jars.spark)
         yield session
         session.stop()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Starts `mend` as users do, in a folder and an environment of its own; `mark` is on all that it starts."""
+
+    folder: Path
+    variables: dict[str, str]
+    mark: str = field(default_factory=lambda: f"MEND_TEST_{secrets.token_hex(8)}")
+
+    def start(self, *arguments: str, program: str = "mend") -> subprocess.Popen[str]:
+        """Start a program of this environment."""
+        command = [str(Path(sys.executable).with_name(program)), *arguments]
+        environment = os.environ | self.variables | {self.mark: "1"}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments: str, program: str = "mend") -> subprocess.CompletedProcess[str]:
+        """Run a program to its end."""
+        with self.start(*arguments, program=program) as process:
+            stdout, stderr = process.communicate(timeout=240)
+        return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+    def processes(self) -> list[psutil.Process]:
+        """Find everything that was started, and what that started, by the mark in its environment."""
+        return [one for one in psutil.process_iter() if self.mark in environment_of(one)]
+
+    def until(self, condition: Callable[[], object], *, seconds: float = 60) -> bool:
+        """Wait until something is so; False if it never was."""
+        end = monotonic() + seconds
+        while monotonic() < end:
+            if condition():
+                return True
+            sleep(0.05)
+        return False
+
+    def javas(self) -> list[psutil.Process]:
+        """Find the Javas that run."""
+        return [one for one in self.processes() if "java" in one.name()]
+
+
+def environment_of(process: psutil.Process) -> dict[str, str]:
+    """Return a process' environment, nothing for one that is gone or another user's."""
+    try:
+        return process.environ()
+    except psutil.Error:
+        return {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,6 +239,17 @@ class Flow:
     def counts(self) -> dict[str, int]:
         """Count the events in each place where there are any."""
         return {place: found.total() for place, found in self.places().items() if found}
+
+    def command(self) -> Command:
+        """Return the command line of this flow's pipeline and home."""
+        settings = self.workspace.settings
+        variables = {
+            "MEND_HOME": str(settings.home),
+            "MEND_PIPELINES": str(settings.pipelines),
+            "KAFKA_BROKER": settings.kafka_broker,
+            "SPARK_MASTER": settings.spark_master,
+        }
+        return Command(folder=settings.home.parent / "cwd", variables=variables)
 
     def closed(self) -> bool:
         """Whether every record of the topic is in exactly one place."""

@@ -1,0 +1,35 @@
+"""Requests to run again that decisions left for the local runner: the next run is their answer."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from mend.runtime.files import write_json
+
+
+def take_due(path: Path, now: datetime) -> int:
+    """Take the requests whose time has come out of the file and return how many they were; the others stay.
+
+    A file that cannot be read is put aside under another name: the run that was asked for happens all the same.
+    """
+    if not path.exists():
+        return 0
+    try:
+        requests = [dict(one) for one in orjson.loads(path.read_bytes())["requests"]]
+        waiting = [one for one in requests if not is_due(one, now)]
+    except (ValueError, TypeError, KeyError):
+        path.replace(path.with_suffix(".unreadable"))
+        return 0
+    if waiting:
+        write_json(path, {"requests": waiting})
+    else:
+        path.unlink()
+    return len(requests) - len(waiting)
+
+
+def is_due(request: dict[str, Any], now: datetime) -> bool:
+    """Whether the moment before which a request must not start has passed; one without a moment is due at once."""
+    start = request["execution_date"]
+    return start is None or datetime.fromisoformat(start) <= now
