@@ -17,6 +17,7 @@ from rich.text import Text
 from cli import run_facts
 from cli.run_facts import RunFacts
 from cli.wording import age, clean, clip, count, in_ascii, share
+from mend.contracts.quality import ExpectationResult
 
 TONES = {"good": "green", "care": "yellow", "bad": "red"}
 
@@ -151,13 +152,18 @@ def audit(run: RunFacts) -> Text:
     """Return the audit's score and the expectations that did not pass."""
     wrong = [each for each in run_facts.expectations(run) if each.verdict != "pass"]
     names = [
-        f"{each.expectation_type.removeprefix('expect_')} on {each.column}{UNSURE[each.verdict]}" for each in wrong
+        f"{each.expectation_type.removeprefix('expect_')} on {each.column}{remark(each)}" for each in wrong
     ]
     text = run_facts.audit_score(run) + (f": {listed(names)}" if names else "")
-    return Text(text, style="yellow" if wrong or run.quality.status != "success" else "green")
+    calm = run.quality.status == "success" and all(each.severity == "warn" for each in wrong)
+    return Text(text, style="green" if calm else "yellow")
 
 
-UNSURE = {"fail": "", "unknown": " (unknown)"}
+def remark(result: ExpectationResult) -> str:
+    """Say that an expectation only warns, or that nobody knows."""
+    if result.verdict == "unknown":
+        return " (unknown)"
+    return " (only a warning)" if result.severity == "warn" else ""
 
 
 def listed(names: Iterable[str]) -> str:
