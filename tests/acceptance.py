@@ -9,6 +9,7 @@ import re
 import sys
 from collections import Counter
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -69,6 +70,7 @@ def exists(node: str) -> bool:
     return file.is_file() and name.partition("[")[0] in functions(file)
 
 
+@cache
 def functions(file: Path) -> set[str]:
     """Return the test functions of a file."""
     tree = ast.parse(file.read_text(encoding="utf-8"))

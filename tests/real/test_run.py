@@ -1,10 +1,9 @@
 """`mend run` and the ingest job as processes: interrupted, alone, cut off from Kafka, and by spark-submit."""
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 
 import orjson
 import psutil
@@ -113,6 +112,7 @@ def test_spark_submit_runs_the_job(flow: Flow) -> None:
             heard |= listening(command)
         stdout, stderr = process.communicate()
     assert process.returncode == 0, stderr
+    print(stdout[-2000:])
     (run_id,) = orjson.loads(stdout.splitlines()[-1])["run_ids"]
     flow.finish(run_id)
     assert flow.closed()
