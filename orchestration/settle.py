@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from functools import reduce
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,6 +12,7 @@ from mend.contracts.decision import Rows, SegmentFilter
 from mend.curate import sql
 from mend.curate.counts import MISSING_SEGMENT
 from mend.runtime.errors import UserError
+from mend.runtime.files import sync_files
 from mend.runtime.layout import Layout
 from mend.sinks.parquet import count_rows, move_folder
 from mend.sinks.port import PartitionRows, Sink
@@ -57,30 +57,35 @@ def split_segments(staged: Path, hold: Sequence[SegmentFilter]) -> None:
     A file is replaced only after its held rows are written, and the held file has the accepted file's name: repeating
     it after a crash gives the same files.
     """
-    for path in sorted((staged / "accepted").rglob("*.parquet")):
-        table = pq.read_table(path, partitioning=None)
-        failing = failing_rows(table, hold)
-        if not pc.any(failing).as_py():
-            continue
-        aside = staged / "held" / path.relative_to(staged / "accepted")
-        aside.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(table.filter(failing), aside)
-        replacement = path.with_suffix(".rest")
-        pq.write_table(table.filter(pc.invert(failing)), replacement)
-        replacement.replace(path)
-
-
-def failing_rows(table: pa.Table, hold: Sequence[SegmentFilter]) -> pa.ChunkedArray:
-    """Say for each row whether it fails a quality rule and belongs to one of the segments."""
-    in_segment = reduce(pc.or_, [segment_rows(table, one) for one in hold])
-    return pc.and_(pc.invert(table["dq_passed"]), in_segment)
-
-
-def segment_rows(table: pa.Table, segment: SegmentFilter) -> pa.ChunkedArray:
-    """Say for each row whether it has the segment's value, written as the pass wrote it when it counted."""
     import duckdb
 
-    value = f"coalesce({sql.name(segment.column)}::VARCHAR, {sql.literal(MISSING_SEGMENT)})"
-    with duckdb.connect() as db:
-        rows = db.from_arrow(table.select([segment.column]))
-        return rows.project(f"{value} = {sql.literal(segment.value)} AS here").to_arrow_table()["here"]
+    failing_sql = failing_condition(hold)
+    with duckdb.connect(config={"threads": 1}) as db:
+        for path in sorted((staged / "accepted").rglob("*.parquet")):
+            table = pq.read_table(path, partitioning=None)
+            failing = db.from_arrow(table).project(failing_sql).to_arrow_table().column(0)
+            if pc.any(failing).as_py():
+                aside = staged / "held" / path.relative_to(staged / "accepted")
+                split_file(path, aside, table, failing)
+
+
+def split_file(path: Path, aside: Path, table: pa.Table, failing: pa.ChunkedArray) -> None:
+    """Write the failing rows aside, then leave the others."""
+    aside.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table.filter(failing), aside)
+    replacement = path.with_suffix(".rest")
+    pq.write_table(table.filter(pc.invert(failing)), replacement)
+    sync_files((aside, replacement))
+    replacement.replace(path)
+
+
+def failing_condition(hold: Sequence[SegmentFilter]) -> str:
+    """Return the condition of rows that fail a quality rule and belong to one of the segments.
+
+    A segment's value is compared as the text that the pass wrote when it counted; a null is the value `(missing)`.
+    """
+    segments = (
+        f"coalesce({sql.name(one.column)}::VARCHAR, {sql.literal(MISSING_SEGMENT)}) = {sql.literal(one.value)}"
+        for one in hold
+    )
+    return f"NOT dq_passed AND ({' OR '.join(segments)})"

@@ -141,7 +141,7 @@ class Curator:
     def judge(self, events: pa.Table) -> pa.Table:
         """Run the pass; it is run again when it met shapes that were not known."""
         with self.visible(events=events):
-            judged = self.arrow(self.plan.judged_sql)
+            judged = in_order(self.arrow(self.plan.judged_sql))
             unseen = judged.filter(pc.is_null(judged["clean"])).select(["row"])
             if not unseen.num_rows:
                 return judged
@@ -150,7 +150,7 @@ class Curator:
                 unseen = judged.select(["row"])
             with self.visible(unseen=unseen):
                 self.learn_shapes()
-            return self.arrow(self.plan.judged_sql)
+            return in_order(self.arrow(self.plan.judged_sql))
 
     def learn_shapes(self) -> None:
         """Judge the shapes of the rows in `unseen`."""
@@ -220,6 +220,12 @@ class Curator:
     def arrow(self, query: str) -> pa.Table:
         """Run a query."""
         return self.db.sql(query).to_arrow_table()
+
+
+def in_order(judged: pa.Table) -> pa.Table:
+    """Return rows in the order of their offsets, which a join with more shapes than events does not keep."""
+    rows = judged["row"].to_numpy()
+    return judged if (rows[1:] > rows[:-1]).all() else judged.sort_by("row")
 
 
 def as_utc(field: pa.Field) -> pa.Field:

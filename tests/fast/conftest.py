@@ -84,9 +84,17 @@ def orders() -> Plan:
 
 @pytest.fixture(scope="session")
 def curate(customers: Plan) -> Callable[..., Curated]:
-    """Return a function that curates values as one batch of a run of its own."""
+    """Return a function that curates values as one batch; no key is remembered from the batch before.
+
+    Curators are kept, because their making takes longer than a batch.
+    """
+    curators: dict[int, tuple[Plan, Curator]] = {}
 
     def one_batch(*values: bytes | None, plan: Plan = customers) -> Curated:
-        return Curator(plan, decode_json, run_id="run-1", now=NOW).curate(make_records(values))
+        if id(plan) not in curators:
+            curators[id(plan)] = plan, Curator(plan, decode_json, run_id="run-1", now=NOW)
+        curator = curators[id(plan)][1]
+        curator.run("DELETE FROM seen")
+        return curator.curate(make_records(values))
 
     return one_batch

@@ -131,7 +131,9 @@ def mixed(values: list[bytes | None], curate: Callable[..., Curated]) -> Curated
 def found(mixed: Curated) -> dict[str, tuple[str, list[dict[str, str]]]]:
     """Return place and reasons of each kind of event."""
     names = list(WHERE)
-    placed = {names[offset]: ("accepted", []) for offset in mixed.accepted["kafka_offset"].to_pylist()}
+    placed: dict[str, tuple[str, list[dict[str, str]]]] = {
+        names[offset]: ("accepted", []) for offset in mixed.accepted["kafka_offset"].to_pylist()
+    }
     for place, table in places(mixed).items():
         rows = zip(table["offset"].to_pylist(), table["reasons"].to_pylist(), strict=True)
         placed |= {names[offset]: (place, reasons) for offset, reasons in rows}
@@ -352,6 +354,18 @@ def test_an_empty_batch_is_nothing(curate: Callable[..., Curated], customers: Pl
     out = curate()
     assert (out.accepted.num_rows, out.tally.places.total, out.tally.partitions) == (0, 0, ())
     assert out.accepted.column_names == [*customers.columns, "event_date"]
+
+
+def test_rows_keep_the_order_of_their_offsets(
+    records: Callable[..., pa.Table], event: Callable[..., bytes], customers: Plan, now: datetime
+) -> None:
+    """Accepted rows, keys and kept records stand in the order read, however many shapes are known."""
+    curator = Curator(customers, decode_json, run_id="r", now=now)
+    curator.curate(records([event(**{f"f{number}": 1}) for number in range(40)]))
+    kinds: list[dict[str, Any]] = [{"f7": 1}, {"f1": 1}, {"plan": ...}, {}, {"f30": 1}, {"name": 1}, {"f2": 1}]
+    out = curator.curate(records([event(**({"id": f"x-{number}"} | one)) for number, one in enumerate(kinds)]))
+    assert out.accepted["kafka_offset"].to_pylist() == out.keys["kafka_offset"].to_pylist() == [0, 1, 3, 4, 6]
+    assert out.rejected["offset"].to_pylist() == [2, 5]
 
 
 def test_a_storm_of_field_names_does_not_fill_the_memory(

@@ -25,7 +25,7 @@ SHARES = DriftShares(additive=0.01, breaking=0.2)
 
 def counted(kind: Kind, count: int, *, first: int = 0, last: int | None = None, **more: Any) -> FieldCount:
     """Return a count of events that differ in one field."""
-    names = {"name": "x", "expected": "long", "found": "VARCHAR", "partition": 0} | more
+    names: dict[str, Any] = {"name": "x", "expected": "long", "found": "VARCHAR", "partition": 0} | more
     end = first + count - 1 if last is None else last
     return FieldCount(kind=kind, count=count, first_offset=first, last_offset=end, **names)
 

@@ -14,7 +14,7 @@ from mend.curate.curator import Curated, Curator
 from mend.curate.decode import decode_json
 from mend.curate.plan import Plan
 from mend.curate.staging import Manifest, StagedWriter, write_manifest
-from mend.runtime.settings import Settings
+from mend.runtime.settings import load_settings
 from orchestration.load_check import PlaceCount, check_load
 from orchestration.settle import held_rows, settle
 from orchestration.workspace import Workspace, open_workspace
@@ -38,7 +38,7 @@ def curated(event: Callable[..., bytes], records: Callable[..., pa.Table], custo
 @pytest.fixture
 def workspace(tmp_path: Path, curated: Curated, now: datetime) -> Iterator[Workspace]:
     """Open a pipeline with one staged run in the ledger."""
-    settings = Settings(_env_file=None, mend_home=tmp_path, MEND_PIPELINES=PIPELINES)
+    settings = load_settings(_env_file=None, mend_home=tmp_path, MEND_PIPELINES=PIPELINES)
     with open_workspace(settings, "customers") as opened:
         folder = opened.layout.staged(RUN)
         with StagedWriter(folder, "t") as writer:

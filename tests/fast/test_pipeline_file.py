@@ -37,7 +37,7 @@ def test_all_keys_are_read() -> None:
     found = load_pipeline(ORDERS)
     assert (found.name, found.topic, found.format) == ("orders", "shop.orders", "json")
     assert (found.key, found.event_time, found.segments) == (("order_no", "line"), "placed_at", ("channel",))
-    assert (found.lateness, found.pii) == (timedelta(hours=1), {"billing", "shipping"})
+    assert (found.lateness, found.pii) == (timedelta(hours=1), frozenset({"billing", "shipping"}))
     assert (found.drift.additive, found.drift.breaking) == (0.1, 0.5)
     assert found.rules_path == ORDERS.parent / "orders_rules.yml"
     assert (found.source("channel"), found.source("line")) == ("via", "line")

@@ -16,7 +16,7 @@ import pytest
 from mend.contracts.decision import Rows, SegmentFilter
 from mend.runtime.errors import UserError
 from mend.runtime.layout import Layout
-from mend.runtime.settings import Settings
+from mend.runtime.settings import load_settings
 from mend.sinks.parquet import ParquetSink
 from orchestration.settle import held_rows, settle
 
@@ -109,12 +109,18 @@ def tree(layout: Layout) -> Tree:
 def layout(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Layout]:
     """Return where things lie, once with PARQUET_OUT on a file system of its own."""
     if request.param == "one file system":
-        yield Layout(Settings(_env_file=None, mend_home=tmp_path))
+        yield Layout(load_settings(_env_file=None, mend_home=tmp_path))
         return
     if not OTHER_FILE_SYSTEM.is_dir() or OTHER_FILE_SYSTEM.stat().st_dev == tmp_path.stat().st_dev:
         pytest.skip("this machine has one file system only")
     with TemporaryDirectory(dir=OTHER_FILE_SYSTEM) as other:
-        yield Layout(Settings(_env_file=None, mend_home=tmp_path, parquet_out=Path(other) / "out"))
+        yield Layout(load_settings(_env_file=None, mend_home=tmp_path, parquet_out=Path(other) / "out"))
+
+
+@pytest.fixture
+def single(tmp_path: Path) -> Layout:
+    """Return where things lie on one file system."""
+    return Layout(load_settings(_env_file=None, mend_home=tmp_path))
 
 
 def carried_out(layout: Layout, rows: Rows, *hold: SegmentFilter) -> Tree:
@@ -173,26 +179,26 @@ def test_held(layout: Layout) -> None:
     ],
 )
 def test_the_failing_rows_of_a_segment_are_held(
-    layout: Layout, segments: list[SegmentFilter], first: list[int], second: list[int]
+    single: Layout, segments: list[SegmentFilter], first: list[int], second: list[int]
 ) -> None:
     """Exactly the rows that fail a rule and have the segment's value, as the report writes it; the rest is readable."""
     rest = ([one for one in [0, 1, 2, 3] if one not in first], [one for one in [4, 5, 6] if one not in second])
-    assert carried_out(layout, Rows.PUBLISH_EXCEPT_SEGMENT, *segments) == SETTLED | held(first, second) | published(
+    assert carried_out(single, Rows.PUBLISH_EXCEPT_SEGMENT, *segments) == SETTLED | held(first, second) | published(
         *rest
     )
-    assert held_rows(layout, RUN).total() == len(first) + len(second)
+    assert held_rows(single, RUN).total() == len(first) + len(second)
 
 
-def test_a_segment_that_is_not_named_is_refused(layout: Layout) -> None:
+def test_a_segment_that_is_not_named_is_refused(single: Layout) -> None:
     """Nothing is published and nothing moved when it is not clear what is to be held."""
-    stage(layout)
-    before = tree(layout)
+    stage(single)
+    before = tree(single)
     with pytest.raises(UserError, match="r-1: a segment is to be held, and none is named"):
-        settle(layout, ParquetSink(layout), RUN, Rows.PUBLISH_EXCEPT_SEGMENT, ())
-    assert tree(layout) == before
+        settle(single, ParquetSink(single), RUN, Rows.PUBLISH_EXCEPT_SEGMENT, ())
+    assert tree(single) == before
 
 
-@pytest.mark.parametrize("rows", [Rows.PUBLISH, Rows.HOLD, Rows.PUBLISH_EXCEPT_SEGMENT])
+@pytest.mark.parametrize("rows", [Rows.HOLD, Rows.PUBLISH_EXCEPT_SEGMENT])
 def test_a_run_that_was_settled_stays_as_it_is(layout: Layout, rows: Rows) -> None:
     """Doing it again changes nothing."""
     after = carried_out(layout, rows, US)
@@ -200,7 +206,7 @@ def test_a_run_that_was_settled_stays_as_it_is(layout: Layout, rows: Rows) -> No
     assert tree(layout) == after
 
 
-@pytest.mark.parametrize("rows", [Rows.PUBLISH, Rows.HOLD, Rows.PUBLISH_EXCEPT_SEGMENT])
+@pytest.mark.parametrize("rows", [Rows.HOLD, Rows.PUBLISH_EXCEPT_SEGMENT])
 def test_work_that_was_killed_is_finished(layout: Layout, guillotine: Guillotine, rows: Rows) -> None:
     """Killed before any of its steps, and done again, it ends as if nothing had happened; no half run was readable."""
     expected = carried_out(layout, rows, US)

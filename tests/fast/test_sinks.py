@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -29,7 +30,7 @@ def on_another(folder: Path) -> bool:
 
 def settings_of(folder: Path, **changes: object) -> Settings:
     """Return settings with everything below a folder, whatever the environment says."""
-    return Settings(_env_file=None, mend_home=folder, **changes)
+    return load_settings(_env_file=None, mend_home=folder, **changes)
 
 
 @pytest.fixture(params=["parquet", "parquet on another file system"])
@@ -152,7 +153,8 @@ def test_a_moved_folder_is_whole_and_gone_from_its_place(tmp_path: Path, layout:
 def test_rows_of_files_with_other_columns_are_counted_together(tmp_path: Path) -> None:
     """A run before and after a remap, and columns that are called like folders, do not disturb the count."""
     columns = {"kafka_topic": ["t"], "kafka_partition": pa.array([0], pa.int32())}
-    for number, more in enumerate(({}, {"added": [1]}, {"reason": ["x"]})):
+    others: tuple[dict[str, Any], ...] = ({}, {"added": [1]}, {"reason": ["x"]})
+    for number, more in enumerate(others):
         path = tmp_path / "reason=held" / f"{number}.parquet"
         path.parent.mkdir(exist_ok=True)
         pq.write_table(pa.table(columns | more), path)

@@ -34,7 +34,7 @@ def order(number: int, **changes: Any) -> bytes:
 
 
 def test_avro_reaches_the_same_rows(new_flow: Callable[..., Flow]) -> None:
-    """The producer's Avro in the wire format; what is truncated, or of a schema nobody knows, is kept with its bytes."""
+    """Avro in the wire format is decoded; what is truncated, or of a schema nobody knows, is kept with its bytes."""
     flow = new_flow(format="avro")
     made = flow.send_customers(400, SOUND, form=Format.AVRO)
     (unknown,) = flow.send(b"\x00" + struct.pack(">I", 77) + made[0].value[5:], partition=0)

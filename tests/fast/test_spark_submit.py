@@ -1,0 +1,175 @@
+"""The ingest job as a process: what it is told, how it ends, and what its log says."""
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from mend.runtime.errors import UserError
+from mend.runtime.settings import SinkMode, load_settings
+from orchestration import spark_submit
+from orchestration.storage import at_work, refusals_told
+from orchestration.workspace import SparkPlatform, Workspace, open_workspace
+from spark.failure import explained, root_cause
+
+ROOT = Path(__file__).parents[2]
+PARENT = """
+import subprocess, sys
+child = subprocess.Popen([sys.executable, "-IS", "-c", "import time; time.sleep(60)"], start_new_session=True)
+print("ready", flush=True)
+child.wait()
+"""
+JAVA_CHAIN = """\
+[STREAM_FAILED] Query [id = 1] terminated with exception: An exception was raised by the Python Proxy. Return Message:
+Traceback (most recent call last):
+  File "batch.py", line 93, in run_tasks
+py4j.protocol.Py4JJavaError: An error occurred while calling o236.collectToPython.
+: org.apache.spark.SparkException: Job aborted due to stage failure: Task 0 in stage 2.0 failed: Lost task 0.0 \
+(TID 6): org.apache.kafka.common.errors.TimeoutException: Timeout of 20000ms expired before the position was known
+
+Driver stacktrace:
+	at org.apache.spark.scheduler.DAGScheduler.abortStage(DAGScheduler.scala:2935)
+"""
+DISK_FULL = (
+    "pyspark.errors.PythonException: \nTraceback:\nOSError: [Errno 28] No space left on device: 'staging/x'\n\n SQL"
+)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
+    """Open the shipped pipeline in a home of its own."""
+    settings = load_settings(
+        mend_home=tmp_path / "home", MEND_PIPELINES=ROOT / "pipelines", kafka_broker="broker:1", database_url=""
+    )
+    platform = SparkPlatform(environment={"JAVA_HOME": "/java"}, jars=(Path("/a.jar"), Path("/b.jar")))
+    with open_workspace(settings, "customers", platform) as opened:
+        yield opened
+
+
+def test_the_job_is_told_what_is_in_force(workspace: Workspace) -> None:
+    """Pipeline, jars, lag and every setting that says where things are, whatever the environment says."""
+    command = spark_submit.command(workspace, 7)
+    assert command[1:] == [
+        *("-m", "spark.ingest_job", "--pipeline", str(ROOT / "pipelines" / "customers.yml")),
+        *("--jars", "/a.jar,/b.jar", "--lag", "7"),
+    ]
+    told = spark_submit.environment(workspace)
+    settings = workspace.settings
+    assert told["MEND_HOME"] == str(settings.home)
+    assert told["KAFKA_BROKER"] == "broker:1"
+    assert told["PARQUET_OUT"] == str(settings.published)
+    assert told["SPARK_CHECKPOINT_LOCATION"] == str(settings.checkpoints)
+    assert told["SPARK_MASTER"] == settings.spark_master
+    assert told["PROCESSING_DURATION_MINUTES"] == "60"
+    assert told["DATABASE_URL"] == settings.store_url
+    assert told["JAVA_HOME"] == "/java"
+    assert told["PATH"] == os.environ["PATH"]
+
+
+def test_the_job_reads_the_checkpoint_that_the_lag_is_measured_by(workspace: Workspace) -> None:
+    """A sink that the settings name and the environment does not is told as well: each has its own checkpoint."""
+    settings = workspace.settings.model_copy(update={"sink_mode": SinkMode.SNOWFLAKE})
+    told = spark_submit.environment(replace(workspace, settings=settings))
+    assert told["SINK_MODE"] == "SNOWFLAKE"
+
+
+def test_ending_the_job_ends_what_it_started() -> None:
+    """Children in sessions of their own end too, and all of them are gone on return."""
+    with subprocess.Popen([sys.executable, "-IS", "-c", PARENT], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        (child,) = psutil.Process(process.pid).children()
+        spark_submit.end(process)
+        assert process.poll() is not None
+        assert not child.is_running()
+    spark_submit.end(process)
+
+
+def test_sigterm_is_noticed_like_ctrl_c() -> None:
+    """A scheduler's SIGTERM unwinds the stack, so that what was started is ended; afterwards it is as before."""
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as ended, spark_submit.term_as_interrupt():
+        signal.raise_signal(signal.SIGTERM)
+    assert ended.value.code == 143
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize(
+    ("stdout", "run_ids"),
+    [
+        (b'some words\n{"run_ids":["a","b"]}\n', ("a", "b")),
+        (b'{"run_ids":[]}', ()),
+        (b"", None),
+        (b"killed", None),
+        (b"[1]", None),
+        (b"{}", None),
+    ],
+)
+def test_a_job_that_does_not_say_what_it_did_has_failed(stdout: bytes, run_ids: tuple[str, ...] | None) -> None:
+    """Only the last line of a whole job names runs."""
+    assert spark_submit.said(stdout) == run_ids
+
+
+@pytest.mark.parametrize(
+    ("log", "cause"),
+    [
+        ("java.lang.RuntimeException: first\nerror: the job's own word\nWARN: closing", "the job's own word"),
+        ("x\nCaused by: java.net.ConnectException: refused\n\tat a.b", "Caused by: java.net.ConnectException: refused"),
+        ("", "the ingest job ended with exit code -9 and said nothing"),
+    ],
+)
+def test_the_log_names_the_cause(tmp_path: Path, log: str, cause: str) -> None:
+    """The job's own last word, else the deepest exception, else that there is none."""
+    path = tmp_path / "spark.log"
+    path.write_text(log, encoding="utf-8")
+    assert spark_submit.root_cause(path, -9) == cause
+
+
+def test_the_cause_of_a_failed_job_is_its_innermost_exception() -> None:
+    """Of Spark's many words the last exception counts, in one line, with what to do."""
+    assert root_cause(JAVA_CHAIN) == "TimeoutException: Timeout of 20000ms expired before the position was known"
+    assert explained(JAVA_CHAIN).endswith("Check that Kafka runs at KAFKA_BROKER, then run again.")
+    assert explained(DISK_FULL) == (
+        "OSError: [Errno 28] No space left on device: 'staging/x'. Free some space, then run again."
+    )
+    assert explained("no exception at all") == "no exception at all. The log says more."
+    assert explained("") == "the job failed. The log says more."
+    assert len(explained("ValueError: " + "x" * 10_000)) < 500
+
+
+def test_only_one_process_works_on_a_pipeline(workspace: Workspace) -> None:
+    """A second one is refused while the first, or a job that it started, is alive."""
+    with at_work(workspace) as working:
+        assert working.lock is not None
+        job = subprocess.Popen([sys.executable, "-IS", "-c", "import time; time.sleep(60)"], pass_fds=(working.lock,))
+        with pytest.raises(UserError, match=f"at work \\(process {os.getpid()},") as told, at_work(workspace):
+            pass
+        assert told.value.exit_code == 3
+    with pytest.raises(UserError, match="at work"), at_work(workspace):
+        pass
+    job.kill()
+    job.wait()
+    with at_work(workspace) as working:
+        assert working.lock is not None
+        assert fcntl.fcntl(working.lock, fcntl.F_GETFD) & fcntl.FD_CLOEXEC
+
+
+def test_what_the_disk_refuses_is_one_line(tmp_path: Path) -> None:
+    """A full disk, a file in the place of a folder: what happened, where, and what to do."""
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(UserError, match=r"cannot write: .*file/below: Not a directory. Make it writable"),
+        refusals_told(),
+    ):
+        (tmp_path / "file" / "below").mkdir()
+    with pytest.raises(UserError, match=r"No space left on device. Free some space"), refusals_told():
+        Path("/dev/full").write_text("x", encoding="utf-8")
+    with pytest.raises(FileNotFoundError), refusals_told():
+        (tmp_path / "missing").read_bytes()

@@ -1,0 +1,48 @@
+"""`mend demo`: from nothing to a page, and nothing left behind when it is interrupted."""
+
+import re
+import signal
+from pathlib import Path
+
+import pytest
+
+from embedded.jars import Jars
+from embedded.java import Java
+from tests.real.conftest import Command, positions
+
+pytestmark = pytest.mark.spark
+
+EVENTS = 2000
+
+
+def test_the_demo_can_be_interrupted_and_begun_again(jars: Jars, java: Java, tmp_path: Path) -> None:
+    """Ctrl-C ends all that it started; the next demo in the same folder accounts for every event, and writes a page."""
+    assert jars.kafka
+    assert java.executable.exists()
+    command = Command(folder=tmp_path, variables={"MEND_HOME": "not used", "KAFKA_BROKER": "not.used:1"})
+    options = ("demo", "--events", str(EVENTS), "--folder", "made")
+    with command.start(*options) as first:
+        assert command.until(lambda: len(command.javas()) > 1)
+        first.send_signal(signal.SIGINT)
+        assert first.wait(30) == 130
+        assert first.stderr is not None
+        assert "Traceback" not in first.stderr.read()
+    assert command.processes() == []
+
+    done = command.run(*options)
+    assert done.returncode == 0, done.stderr
+    assert command.processes() == []
+    home = tmp_path / "made" / "data"
+    places = {
+        "published": positions((home / "out" / "parquet").rglob("*.parquet")),
+        "quarantined": positions((home / "quarantine").rglob("*.parquet")),
+        "dead letters": positions((home / "dead_letters").rglob("*.parquet")),
+        "duplicates": positions((home / "duplicates").rglob("*.parquet")),
+    }
+    assert sum(found.total() for found in places.values()) == EVENTS
+    assert len(set().union(*places.values())) == EVENTS
+    for label, found in places.items():
+        assert re.search(rf"{label}\W+{found.total():,}\b", done.stdout), label
+    page = next((home / "ops" / "runs").rglob("run.html")).read_text(encoding="utf-8")
+    assert re.findall(r"(?:src|href)\s*=\s*[\"']?(?!#|data:)[^\s\"'>]+|url\((?!#)[^)]*\)|@import|https?://", page) == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["made"]
