@@ -151,9 +151,7 @@ def drift(run: RunFacts) -> Text:
 def audit(run: RunFacts) -> Text:
     """Return the audit's score and the expectations that did not pass."""
     wrong = [each for each in run_facts.expectations(run) if each.verdict != "pass"]
-    names = [
-        f"{each.expectation_type.removeprefix('expect_')} on {each.column}{remark(each)}" for each in wrong
-    ]
+    names = [f"{each.expectation_type.removeprefix('expect_')} on {each.column}{remark(each)}" for each in wrong]
     text = run_facts.audit_score(run) + (f": {listed(names)}" if names else "")
     calm = run.quality.status == "success" and all(each.severity == "warn" for each in wrong)
     return Text(text, style="green" if calm else "yellow")

@@ -8,10 +8,7 @@ from mend.runtime.files import sync_files, sync_folder
 from mend.runtime.layout import Layout
 from mend.sinks.port import PartitionRows
 
-COUNT = """
-SELECT kafka_topic, kafka_partition, count(*) FROM read_parquet($files, union_by_name = true, hive_partitioning = false)
-GROUP BY ALL
-"""
+COUNT = "SELECT kafka_topic, kafka_partition, count(*) FROM read_parquet($files) GROUP BY ALL"
 
 
 class ParquetSink:

@@ -34,6 +34,7 @@ LOGICAL = {
         {"name": "clock", "type": {"type": "int", "logicalType": "time-millis"}},
         {"name": "amount", "type": {"type": "bytes", "logicalType": "decimal", "precision": 38, "scale": 4}},
         {"name": "fixed", "type": {"type": "fixed", "name": "F", "size": 9, "logicalType": "decimal", "precision": 20}},
+        {"name": "tiny", "type": {"type": "bytes", "logicalType": "decimal", "precision": 12, "scale": 10}},
         {"name": "uuid", "type": {"type": "string", "logicalType": "uuid"}},
         {"name": "raw", "type": "bytes"},
     ],
@@ -46,12 +47,14 @@ VALUES = {
     "clock": 1,
     "amount": Decimal("-12345678901234567890123456789012.3400"),
     "fixed": Decimal(10**20 - 1),
+    "tiny": Decimal("0.0000000001"),
     "uuid": UUID("12345678-1234-5678-1234-56781234ABCD"),
     "raw": b"\x00\xff",
 }
 JSON = {
     "millis": 1709251199999, "micros": 1709251199999999, "local": -1, "day": 19782, "clock": 1,
     "amount": "-12345678901234567890123456789012.3400", "fixed": "99999999999999999999",
+    "tiny": "0.0000000001",
     "uuid": "12345678-1234-5678-1234-56781234abcd", "raw": "AP8=",
 }  # fmt: skip
 

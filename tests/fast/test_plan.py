@@ -70,7 +70,8 @@ REJECTED: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
     "a wrong type in a list": ({"items": [{"sku": "x", "qty": "2"}]}, ("type", "items.qty")),
     "a part that is missing": ({"items": [{"sku": "x"}]}, ("required", "items.qty")),
     "a part too much": ({"billing": {"street": "a", "door": 2}}, ("unknown_member", "billing")),
-    "a null in a record": ({"billing": {"street": None}}, ("not_null", "billing.street")),
+    "a null in a record": ({"billing": {"street": None, "zip": "1", "floor": 1}}, ("not_null", "billing.street")),
+    "a null in a list": ({"items": [None]}, ("not_null", "items")),
     "a fraction in a map": ({"counts": {"views": 1.5}}, ("type", "counts")),
     "no record at all": ({"billing": "A 1"}, ("type", "billing")),
     "a contract rule": ({"items": []}, ("pieces.between", "pieces")),
@@ -284,3 +285,47 @@ def test_a_new_format_is_a_schema_file(tmp_path: Path, curate: Callable[..., Cur
     assert out.accepted["gift"].to_pylist() == [True, None]
     assert out.accepted["processing_timestamp"].to_pylist() == [datetime(2026, 3, 1, 12, tzinfo=UTC)] * 2
     assert out.tally.drifted == 0
+
+
+# --- the rules file --------------------------------------------------------------------------------------------------
+
+
+def with_rules(plan: Plan, folder: Path, before: str, after: str) -> Plan:
+    """Compile the shipped pipeline with its rules file changed."""
+    text = plan.pipeline.rules_path.read_text(encoding="utf-8")
+    assert before in text
+    path = folder / "rules.yml"
+    path.write_text(text.replace(before, after), encoding="utf-8")
+    return make_plan(plan.pipeline, load_rules(path, pipeline=plan.pipeline.name))
+
+
+@pytest.mark.dq
+def test_not_null_of_the_rules_file_rejects(
+    customers: Plan, event: Callable[..., bytes], curate: Callable[..., Curated], tmp_path: Path
+) -> None:
+    """The rule on id rejects with its own name; without it in the file only the contract speaks."""
+    expectation = "      - expectation_type: expect_column_values_to_not_be_null\n        column: id\n        severity: contract\n"
+    notes = "        meta:\n          notes: An event that belongs to nobody cannot be kept in order or repaired.\n"
+    out = curate(event(id=None))
+    assert [one["rule"] for one in out.rejected["reasons"].to_pylist()[0]] == ["not_null", "id.not_null"]
+    without = with_rules(customers, tmp_path, expectation + notes, "")
+    assert [one["rule"] for one in curate(event(id=None), plan=without).rejected["reasons"].to_pylist()[0]] == [
+        "not_null"
+    ]
+
+
+@pytest.mark.dq
+def test_the_regex_of_the_rules_file_decides(
+    customers: Plan, event: Callable[..., bytes], curate: Callable[..., Curated], tmp_path: Path
+) -> None:
+    """Another pattern in the file fails other rows; another severity rejects them."""
+    pattern = "'^[a-zA-Z0-9._%+-]+@[a-zA-Z0-9.-]+\\.[a-zA-Z]{2,}$'\n        severity: quality"
+    assert curate(event()).accepted["dq_passed"].to_pylist() == [True]
+    stricter = with_rules(customers, tmp_path, pattern, "'@example\\.org$'\n        severity: quality")
+    out = curate(event(), event(id="c-2", email="a@example.org"), plan=stricter)
+    assert out.accepted["dq_failed_rules"].to_pylist() == [["email.match_regex"], None]
+    assert stricter.rules.version != customers.rules.version
+    contract = with_rules(customers, tmp_path, pattern, "'@example\\.org$'\n        severity: contract")
+    out = curate(event(), event(id="c-2", email="a@example.org"), plan=contract)
+    assert out.rejected["reason"].to_pylist() == ["email.match_regex"]
+    assert out.accepted["kafka_offset"].to_pylist() == [1]

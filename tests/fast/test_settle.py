@@ -21,7 +21,7 @@ from mend.sinks.parquet import ParquetSink
 from orchestration.settle import held_rows, settle
 
 RUN = "r-1"
-OTHER_FILE_SYSTEM = Path("/dev/shm")  # noqa: S108 - the one other file system that Linux machines have
+IN_MEMORY = Path("/dev/shm")  # noqa: S108 - the file system in memory that Linux machines have
 ACCEPTED = [
     # offset, country, score, passed
     (0, "US", 1.0, True), (1, "US", 1.0, False), (2, "DE", 1.0, False), (3, None, 2.5, False), (4, None, 1.0, True),
@@ -35,9 +35,9 @@ class Killed(BaseException):
 
 
 class Guillotine:
-    """Ends the work before its nth change of a file's name, its nth copy or removal of a folder."""
+    """Ends the work before its nth step: a new folder, a change of a name, a copy or removal of a folder."""
 
-    events = frozenset({"os.rename", "shutil.copytree", "shutil.rmtree"})
+    events = frozenset({"os.rename", "os.mkdir", "shutil.copytree", "shutil.rmtree"})
 
     def __init__(self) -> None:
         """Wait for `after` to be set."""
@@ -105,22 +105,31 @@ def tree(layout: Layout) -> Tree:
     return found
 
 
-@pytest.fixture(params=["one file system", "two file systems"])
-def layout(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Layout]:
-    """Return where things lie, once with PARQUET_OUT on a file system of its own."""
-    if request.param == "one file system":
-        yield Layout(load_settings(_env_file=None, mend_home=tmp_path))
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    """Return a folder, in memory where the machine can: these tests make a thousand files durable."""
+    if not IN_MEMORY.is_dir():
+        yield tmp_path
         return
-    if not OTHER_FILE_SYSTEM.is_dir() or OTHER_FILE_SYSTEM.stat().st_dev == tmp_path.stat().st_dev:
-        pytest.skip("this machine has one file system only")
-    with TemporaryDirectory(dir=OTHER_FILE_SYSTEM) as other:
-        yield Layout(load_settings(_env_file=None, mend_home=tmp_path, parquet_out=Path(other) / "out"))
+    with TemporaryDirectory(dir=IN_MEMORY) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture
-def single(tmp_path: Path) -> Layout:
+def single(home: Path) -> Layout:
     """Return where things lie on one file system."""
-    return Layout(load_settings(_env_file=None, mend_home=tmp_path))
+    return Layout(load_settings(_env_file=None, mend_home=home, parquet_out=home / "out"))
+
+
+@pytest.fixture(params=["one file system", "two file systems"])
+def layout(request: pytest.FixtureRequest, single: Layout, tmp_path: Path) -> Layout:
+    """Return where things lie, once with PARQUET_OUT on a file system of its own."""
+    if request.param == "one file system":
+        return single
+    home = single.settings.home
+    if home.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("this machine has one file system only")
+    return Layout(load_settings(_env_file=None, mend_home=home, parquet_out=tmp_path / "out"))
 
 
 def carried_out(layout: Layout, rows: Rows, *hold: SegmentFilter) -> Tree:
@@ -204,6 +213,13 @@ def test_a_run_that_was_settled_stays_as_it_is(layout: Layout, rows: Rows) -> No
     after = carried_out(layout, rows, US)
     settle(layout, ParquetSink(layout), RUN, rows, (US,))
     assert tree(layout) == after
+
+
+def test_a_run_that_is_staged_again_after_it_was_settled_stays(layout: Layout) -> None:
+    """What was settled first counts: nothing is put on top of it, nothing of it is lost."""
+    after = carried_out(layout, Rows.PUBLISH)
+    again = carried_out(layout, Rows.PUBLISH)
+    assert {name: one for name, one in again.items() if "/staging/" not in name} == after
 
 
 @pytest.mark.parametrize("rows", [Rows.HOLD, Rows.PUBLISH_EXCEPT_SEGMENT])

@@ -118,7 +118,7 @@ def test_a_reader_never_sees_half_a_run(sink: Sink, stage: Callable[[str, int], 
     reader.start()
     try:
         sink.publish("r-1", folder)
-        while many not in seen:
+        while many not in seen and reader.is_alive():
             pass
     finally:
         stop.set()

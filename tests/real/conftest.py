@@ -136,9 +136,21 @@ class Command:
             sleep(0.05)
         return False
 
-    def javas(self) -> list[psutil.Process]:
-        """Find the Javas that run."""
-        return [one for one in self.processes() if "java" in one.name()]
+    def spark(self) -> list[psutil.Process]:
+        """Find the Java of a Spark job."""
+        return [one for one in self.processes() if "org.apache.spark" in words_of(one)]
+
+    def ended(self) -> bool:
+        """Whether all of it has ended, or does so in a moment."""
+        return self.until(lambda: not self.processes(), seconds=3)
+
+
+def words_of(process: psutil.Process) -> str:
+    """Return a process' command line, nothing for one that is gone."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
 
 
 def environment_of(process: psutil.Process) -> dict[str, str]:

@@ -22,16 +22,16 @@ def test_the_demo_can_be_interrupted_and_begun_again(jars: Jars, java: Java, tmp
     command = Command(folder=tmp_path, variables={"MEND_HOME": "not used", "KAFKA_BROKER": "not.used:1"})
     options = ("demo", "--events", str(EVENTS), "--folder", "made")
     with command.start(*options) as first:
-        assert command.until(lambda: len(command.javas()) > 1)
+        assert command.until(command.spark)
         first.send_signal(signal.SIGINT)
         assert first.wait(30) == 130
         assert first.stderr is not None
         assert "Traceback" not in first.stderr.read()
-    assert command.processes() == []
+    assert command.ended()
 
     done = command.run(*options)
     assert done.returncode == 0, done.stderr
-    assert command.processes() == []
+    assert command.ended()
     home = tmp_path / "made" / "data"
     places = {
         "published": positions((home / "out" / "parquet").rglob("*.parquet")),

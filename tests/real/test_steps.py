@@ -33,15 +33,15 @@ pytestmark = [pytest.mark.spark, pytest.mark.filterwarnings("ignore:unclosed <so
 
 CLOSED_PORT = "127.0.0.1:1"
 REPORT = b'{"total_records": %b, "late_records": 0, "dq_failures": 0, "schema_drift_detected": false}'
-BROKEN: list[tuple[str, bytes | None]] = [
-    ("run_report", None),
-    ("run_report", b""),
-    ("run_report", b'{"total_records": 20, "late_'),
-    ("run_report", REPORT % b"NaN"),
-    ("run_report", REPORT % b"5"),
-    ("ge_results", None),
-    ("ge_results", b'{"status": "success"'),
-    ("ge_results", b'{"status": "success", "summary": {"overall_success_rate": NaN}}'),
+BROKEN: list[tuple[str, str, bytes | None]] = [
+    ("run_report", "missing", None),
+    ("run_report", "empty", b""),
+    ("run_report", "half written", b'{"total_records": 20, "late_'),
+    ("run_report", "NaN", REPORT % b"NaN"),
+    ("run_report", "other events than there are", REPORT % b"5"),
+    ("ge_results", "missing", None),
+    ("ge_results", "half written", b'{"status": "success"'),
+    ("ge_results", "NaN", b'{"status": "success", "summary": {"overall_success_rate": NaN}}'),
 ]
 """A file between two steps, and what became of it."""
 
@@ -147,11 +147,11 @@ def audited(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield flow, run_ids
 
 
-@pytest.mark.parametrize("number", range(len(BROKEN)), ids=lambda number: f"{BROKEN[number][0]}={BROKEN[number][1]!r}")
+@pytest.mark.parametrize("number", range(len(BROKEN)), ids=lambda number: f"{BROKEN[number][0]} {BROKEN[number][1]}")
 def test_what_cannot_be_believed_holds_the_rows(audited: tuple[Flow, list[str]], number: int) -> None:
     """A report or an audit that is missing or absurd is never healthy: a person is called, and no row is readable."""
     flow, run_ids = audited
-    (name, content), run_id = BROKEN[number], run_ids[number]
+    (name, _, content), run_id = BROKEN[number], run_ids[number]
     path = flow.file(run_id, name)
     path.unlink()
     if content is not None:
