@@ -1,5 +1,7 @@
 """`mend step`: one of the six steps of a run, for schedulers and by hand."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from orchestration.workspace import Workspace
 
 OF_A_RUN = ("run_data_quality", "agent_decide", "validate_load")
+ONLY_LOOKS = {"monitor_kafka"}
 NAMES = ("monitor_kafka", "run_spark_job", *OF_A_RUN, "cleanup_old_data")
 
 
@@ -45,7 +48,8 @@ def step(
         raise UserError(f"no step '{name}'.{nearest(name, NAMES)}")
     settings = load_settings()
     platform = spark_for(name)
-    with refusals_told(), open_workspace(settings, pipeline, platform) as opened, at_work(opened) as workspace:
+    lock: Callable[[Workspace], AbstractContextManager[Workspace]] = nullcontext if name in ONLY_LOOKS else at_work
+    with refusals_told(), open_workspace(settings, pipeline, platform) as opened, lock(opened) as workspace:
         result = perform(workspace, name, run_id)
     typer.echo(
         orjson.dumps(asdict(result)).decode() if as_json else f"{result.step}: {result.outcome}: {result.message}"

@@ -21,13 +21,15 @@ ACCEPTED, REJECTED, DUPLICATE = 0, 1, 2
 BY_SHAPE = """
 SELECT shape, kafka_partition, count(*), min(kafka_offset), max(kafka_offset) FROM judged GROUP BY ALL
 """
-UNKNOWN = """
+MOST_NAMES = 1_000
+"""Unknown fields counted of a batch, the most frequent ones: names made of values must not fill the report."""
+UNKNOWN = f"""
 SELECT 'unknown', name, 'nothing',
   coalesce(json_type(payload, '/' || replace(replace(name, '~', '~0'), '/', '~1')), 'NULL') AS found,
   kafka_partition, count(*), min(kafka_offset), max(kafka_offset)
-FROM (SELECT unnest(json_keys(payload)) AS name, payload, kafka_partition, kafka_offset
+FROM (SELECT unnest(list_distinct(json_keys(payload))) AS name, payload, kafka_partition, kafka_offset
       FROM events SEMI JOIN (SELECT row FROM judged WHERE schema_drift_detected) USING (row))
-WHERE name NOT IN (SELECT unnest($known)) GROUP BY ALL
+WHERE name NOT IN (SELECT unnest($known)) GROUP BY ALL ORDER BY count(*) DESC, name LIMIT {MOST_NAMES}
 """
 REJECTIONS = """
 SELECT reason.rule, reason."column", count(*) FROM (SELECT unnest(reasons) AS reason FROM reasons) GROUP BY ALL
@@ -64,7 +66,7 @@ def count(
     return Tally(
         partitions=partitions(db, records, undecoded),
         fields=(*misfit_fields(by_shape, shapes), *unknown_fields(db, plan, by_shape, shapes)),
-        rules=(*rejections(db, reasons), *failures(db, plan)),
+        rules=(*rejections(db, reasons), *unknown_schemas(unknown_schema), *failures(db, plan)),
         segments=tuple(one for column in plan.pipeline.segments for one in segment(db, column)),
         late=late,
         failed=failed + unknown_schema,
@@ -171,6 +173,11 @@ def rejections(db: duckdb.DuckDBPyConnection, reasons: pa.Table) -> list[RuleCou
     rows = db.execute(REJECTIONS).fetchall()
     db.unregister("reasons")
     return [RuleCount(rule=rule, column=column, severity="contract", failures=many) for rule, column, many in rows]
+
+
+def unknown_schemas(many: int) -> list[RuleCount]:
+    """Count the events that are rejected because their schema is not known."""
+    return [RuleCount(rule=UNKNOWN_SCHEMA, column="", severity="contract", failures=many)] if many else []
 
 
 def failures(db: duckdb.DuckDBPyConnection, plan: Plan) -> list[RuleCount]:

@@ -139,6 +139,7 @@ def test_records_that_are_no_avro(
     names = list(values)
     assert out.rejected["reason"].to_pylist() == ["unknown_schema"]
     assert out.rejected["value"].to_pylist() == [values["unknown_schema"]]
+    assert [(one.rule, one.failures) for one in out.tally.rules] == [("unknown_schema", 1)]
     assert out.accepted["kafka_offset"].to_pylist() == [names.index("good")]
     for offset, reason in dead.items():
         assert names[offset].startswith(reason)

@@ -1,5 +1,6 @@
 """The command line: names, exit codes, and one line for what a person must correct."""
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -92,6 +93,18 @@ def test_a_step_without_a_run_has_nothing_to_do(mend: Mend) -> None:
         result = mend("step", step, "--json")
         assert result.exit_code == 0
         assert orjson.loads(result.stdout)["outcome"] == ("done" if step == "cleanup_old_data" else "nothing_to_do")
+
+
+def test_a_pipeline_at_work_can_be_watched_and_not_touched(mend: Mend, tmp_path: Path) -> None:
+    """While another process works on the pipeline, steps that change something are refused with exit code 3."""
+    lock = tmp_path / "home" / "locks" / "customers.lock"
+    lock.parent.mkdir(parents=True)
+    with lock.open("wb") as owned:
+        fcntl.flock(owned, fcntl.LOCK_EX)
+        assert refusal(mend("step", "agent_decide")).exit_code == 3
+        assert mend("step", "monitor_kafka", KAFKA_BROKER="nonsense").exit_code == 1
+        assert mend("status", "--json").exit_code == 0
+    assert mend("step", "agent_decide").exit_code == 0
 
 
 def test_a_failed_step_has_exit_code_1(mend: Mend) -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mend.curate.counts import MOST_NAMES
 from mend.curate.curator import MOST_SHAPES, Curated, Curator
 from mend.curate.decode import decode_json
 from mend.curate.plan import Plan
@@ -246,6 +247,16 @@ def test_unknown_fields_are_rescued(event: Callable[..., bytes], curate: Callabl
     assert row["rescued"].encode() == b"{" + odd + b"}"
 
 
+def test_unknown_fields_are_counted_by_event_and_type(
+    event: Callable[..., bytes], curate: Callable[..., Curated]
+) -> None:
+    """A field that an event names twice counts once; the first and last offset of each type are known."""
+    out = curate(event(), spliced(event(id="c-2"), b'"x":1,"x":2'), event(id="c-3", x=None), event(id="c-4", x=3))
+    found = {(one.name, one.found): (one.count, one.first_offset, one.last_offset) for one in out.tally.fields}
+    assert found == {("x", "UBIGINT"): (2, 1, 3), ("x", "NULL"): (1, 2, 2)}
+    assert out.tally.drifted == 3
+
+
 def test_a_version_alone_is_no_drift(event: Callable[..., bytes], curate: Callable[..., Curated]) -> None:
     """Drift is what arrived, not what the event says of itself: version 3 with the fields of version 1 is none."""
     out = curate(event(version=3), event(id="c-2", version=1, extra=True))
@@ -371,11 +382,14 @@ def test_rows_keep_the_order_of_their_offsets(
 def test_a_storm_of_field_names_does_not_fill_the_memory(
     records: Callable[..., pa.Table], event: Callable[..., bytes], customers: Plan, now: datetime
 ) -> None:
-    """Shapes are forgotten when they become too many, and events are still judged rightly."""
+    """Shapes are forgotten when they are too many, rare names are not counted, and events are still judged rightly."""
     curator = Curator(customers, decode_json, run_id="r", now=now)
-    storm = [event(id=f"c-{number}", **{f"f{number}": 1}) for number in range(MOST_SHAPES + 1)]
-    curator.curate(records(storm))
+    storm = [event(id=f"c-{number}", common=1, **{f"f{number}": 1}) for number in range(MOST_SHAPES + 1)]
+    before = curator.curate(records(storm))
     assert len(curator.shapes) > MOST_SHAPES
+    assert len(before.tally.fields) == MOST_NAMES
+    assert before.tally.fields[0].name == "common"
+    assert before.tally.fields[0].count == before.tally.drifted == MOST_SHAPES + 1
     after = curator.curate(
         records([event(id="x"), event(id="y", country=...), event(id="z", f0=1), event(id="v", new=1)])
     )

@@ -304,7 +304,8 @@ def test_not_null_of_the_rules_file_rejects(
     customers: Plan, event: Callable[..., bytes], curate: Callable[..., Curated], tmp_path: Path
 ) -> None:
     """The rule on id rejects with its own name; without it in the file only the contract speaks."""
-    expectation = "      - expectation_type: expect_column_values_to_not_be_null\n        column: id\n        severity: contract\n"
+    first, second = "expect_column_values_to_not_be_null", "column: id"
+    expectation = f"      - expectation_type: {first}\n        {second}\n        severity: contract\n"
     notes = "        meta:\n          notes: An event that belongs to nobody cannot be kept in order or repaired.\n"
     out = curate(event(id=None))
     assert [one["rule"] for one in out.rejected["reasons"].to_pylist()[0]] == ["not_null", "id.not_null"]

@@ -73,4 +73,5 @@ def test_another_pipeline_takes_the_whole_way(new_flow: Callable[..., Flow]) -> 
     rows = flow.readable().project("order_no, cents, pieces, town, billing.street, channel").order("order_no")
     assert rows.fetchall()[3] == (3, 1003, 2, "N1", "High Street", "app")
     assert flow.decision(run_id).rules == ("dq_within_limit",)
-    assert flow.document(run_id, "ge_results")["verdict"] == "pass"
+    quality = flow.document(run_id, "ge_results")
+    assert (quality["verdict"], quality["summary"]["total_expectations"]) == ("pass", 3)

@@ -4,6 +4,7 @@ import importlib.util
 import os
 import pwd
 import shutil
+import stat
 import signal
 import socket
 import subprocess
@@ -138,6 +139,15 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def open_to_all() -> Path:
+    """Return a temporary folder that any user can reach."""
+    candidates = [Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp")]  # noqa: S108 - what is made there is private
+    for one in candidates:
+        if all(part.stat().st_mode & stat.S_IXOTH for part in (one, *one.parents)):
+            return one
+    pytest.skip("no temporary folder is open to the user that PostgreSQL would run as")
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     """Start a server for this file's tests."""
@@ -145,7 +155,7 @@ def server() -> Iterator[Server]:
     if binaries is None:
         pytest.skip(HOW_TO_GET_IT)
     # Not pytest's folder: that one is closed to the user the server runs as.
-    with tempfile.TemporaryDirectory(prefix="mend-pg-") as folder:
+    with tempfile.TemporaryDirectory(prefix="mend-pg-", dir=open_to_all()) as folder:
         own = Server(binaries, Path(folder), free_port(), other_user())
         own.make()
         try:
