@@ -83,9 +83,10 @@ def missing_events(report: RunReport) -> Iterator[str]:
     for part in report.partitions:
         width = part.until_offset - part.from_offset
         if part.records < width:
+            where = f"{part.topic}/{part.partition} [{part.from_offset}, {part.until_offset})"
             yield (
-                f"{part.topic}/{part.partition} [{part.from_offset}, {part.until_offset}): {width - part.records} offsets "
-                "carry no event (set 'sparse: true' in the pipeline file if the topic is compacted or transactional)"
+                f"{where}: {width - part.records} offsets carry no event "
+                "(set 'sparse: true' in the pipeline file if the topic is compacted or transactional)"
             )
 
 

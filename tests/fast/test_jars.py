@@ -82,8 +82,8 @@ def test_the_cache_is_where_the_user_keeps_caches() -> None:
 def test_the_users_maven_mirror_is_found(tmp_path: Path, covered: str, found: bool) -> None:
     """A mirror of the central repository in ~/.m2/settings.xml is taken, with and without Maven's name space."""
     url = "https://mirror.example/maven"
-    name = "/".join(("http:", "", "maven.apache.org", "SETTINGS", "1.2.0"))  # the name of the name space, no address
-    for space in ("", f' xmlns="{name}"'):
+    name = "maven.apache.org/SETTINGS/1.2.0"
+    for space in ("", f' xmlns="http://{name}"'):
         mirror = f"<mirror><mirrorOf>{covered}</mirrorOf><url>{url}</url></mirror>"
         settings = tmp_path / "settings.xml"
         settings.write_text(f"<settings{space}><mirrors>{mirror}</mirrors></settings>")

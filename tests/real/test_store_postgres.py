@@ -4,9 +4,9 @@ import importlib.util
 import os
 import pwd
 import shutil
-import stat
 import signal
 import socket
+import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator
