@@ -90,8 +90,8 @@ def spark_session(java: Java, jars: Jars) -> Iterator["SparkSession"]:
         for name, value in spark_environment(java).items():
             environment.setenv(name, value)
         session = make_session("local[2]", name="mend-tests", jars=jars.spark)
-        yield session
-        session.stop()
+    yield session
+    session.stop()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -90,7 +90,7 @@ def decided(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 def event(case: int, number: int, changes: Changes) -> bytes:
     """Return an event of a case; every fifth is of the same country."""
-    changed = {"country": PEOPLE[number % len(PEOPLE)]} | changes(number)
+    changed: dict[str, Any] = {"country": PEOPLE[number % len(PEOPLE)], **changes(number)}
     return customer_event(case * EVENTS + number, **changed)
 
 
