@@ -30,7 +30,7 @@ test: $(VENV)/dev ## all tests, real Kafka and Spark included
 	@$(PYTEST)
 
 test-fast: $(VENV)/dev ## the pure part, in seconds
-	@$(PYTEST) tests/fast -n 2
+	@$(PYTEST) tests/fast -m "not waits" -n 2
 
 test-agent: $(VENV)/dev ## decisions
 	@$(PYTEST) -m agent

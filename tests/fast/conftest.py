@@ -98,3 +98,23 @@ def curate(customers: Plan) -> Callable[..., Curated]:
         return curator.curate(make_records(values))
 
     return one_batch
+
+
+NOT_PURE = (
+    "test_cli",
+    "test_leash",
+    "test_load_check",
+    "test_plan",
+    "test_publisher",
+    "test_settle",
+    "test_spark_submit",
+    "test_store_",
+)
+"""Files whose tests wait for a disk, a database or another process; `make test-fast` leaves them out."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is not pure."""
+    for item in items:
+        if item.path.stem.startswith(NOT_PURE):
+            item.add_marker(pytest.mark.waits)
