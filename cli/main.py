@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli import demo, doctor, pipeline, run, setup, status, step
+from cli import contract, demo, doctor, pipeline, run, setup, status, step
 from mend.runtime.errors import UserError
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
@@ -24,6 +24,7 @@ cli = typer.Typer(
 for module in (demo, run, step, status, doctor, setup):
     module.register(cli)
 cli.add_typer(pipeline.cli, name="pipeline")
+cli.add_typer(contract.cli, name="contract")
 
 
 @cli.callback()
