@@ -10,7 +10,7 @@ from mend.contracts.rules import Rule, RuleSet
 from mend.contracts.schema import Field, FieldType
 from mend.curate import sql
 from mend.curate.predicates import failure_predicate
-from mend.runtime.pipeline_file import Pipeline
+from mend.runtime.pipeline_file import KAFKA_TIME, Pipeline
 
 KAFKA_COLUMNS = ("kafka_key", "kafka_topic", "kafka_partition", "kafka_offset", "kafka_timestamp")
 NOW = "processing_timestamp"
@@ -198,13 +198,18 @@ FROM derived ORDER BY row
 
     def derived(self) -> str:
         """Add the derived columns; one that cannot be computed for an event is NULL there."""
-        event_time = next(one for one in self.fields if one.name == self.pipeline.event_time)
         texts = [f"TRY({text}) AS {sql.name(column)}" for column, text in self.pipeline.derived.items()]
         return f"""derived AS (
   SELECT *,
-    {", ".join((*texts, f"{micros(event_time)} AS event_micros"))}
+    {", ".join((*texts, f"{self.event_micros()} AS event_micros"))}
   FROM typed
 )"""
+
+    def event_micros(self) -> str:
+        """Microseconds of the event time: a field's, or Kafka's own."""
+        if self.pipeline.event_time == KAFKA_TIME:
+            return f"epoch_us({KAFKA_TIME})"
+        return micros(next(one for one in self.fields if one.name == self.pipeline.event_time))
 
 
 def shape_sql(sources: tuple[str, ...]) -> str:

@@ -23,6 +23,8 @@ TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 TIME_TYPES = ("timestamp-millis", "timestamp-micros")
 COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 NAME = re.compile(r"[a-z][a-z0-9_]*")
+KAFKA_TIME = "kafka_timestamp"
+"""As `event_time`: when Kafka got the event, for events that carry no time of their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +130,7 @@ def check_names(file: YamlFile, pipeline: Pipeline) -> None:
         ("mapping", pipeline.mapping),
     ):
         allowed = fields | (pipeline.derived.keys() if key in {"segments", "pii"} else set())
+        allowed |= {KAFKA_TIME} if key == "event_time" else set()
         for name in used:
             if name not in allowed:
                 raise file.error((key,), f"{key}: no field '{name}' in the contract.{nearest(name, allowed)}")
@@ -155,9 +158,12 @@ def check_always_there(file: YamlFile, pipeline: Pipeline) -> None:
     if not pipeline.key:
         raise file.error(("key",), "key: expected at least one field: events with equal keys are one event.")
     by_name = {one.name: one for one in pipeline.schema.fields}
-    for place, name in (*(("key", one) for one in pipeline.key), ("event_time", pipeline.event_time)):
+    times = () if pipeline.event_time == KAFKA_TIME else (("event_time", pipeline.event_time),)
+    for place, name in (*(("key", one) for one in pipeline.key), *times):
         if by_name[name].nullable:
             raise file.error((place,), f"{place}: '{name}' may be null in the contract. Make it required there.")
+    if not times:
+        return
     kind = by_name[pipeline.event_time].type
     if kind.kind != "string" and kind.logical not in TIME_TYPES:
         raise file.error(

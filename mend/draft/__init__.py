@@ -1,0 +1,1 @@
+"""A first pipeline file, schema and rules, proposed from what a topic holds."""
