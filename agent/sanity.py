@@ -11,6 +11,7 @@ from mend.contracts.codec import STRICT
 from mend.contracts.drift import AddedField, RemovedField, RetypedField
 from mend.contracts.quality import ExpectationResult, QualityResults, QualitySummary, SuiteResult
 from mend.contracts.report import RunReport
+from mend.quality.vocabulary import WHOLE_RUN
 from mend.store.sums import check_sums
 
 ROUNDING = 0.005
@@ -247,6 +248,15 @@ def summary_unlike_suites(quality: QualityResults, summary: QualitySummary) -> I
         )
 
 
+def run_failures(quality: QualityResults) -> tuple[ExpectationResult, ...]:
+    """Return the failed quality expectations about the run as a whole: no row fails them, so the report counts none."""
+    return tuple(
+        one
+        for one in expectations(quality)
+        if one.verdict == "fail" and one.severity == "quality" and one.expectation_type in WHOLE_RUN
+    )
+
+
 def other_run(asked: str | None, came: str | None) -> Anomaly | None:
     """Return an anomaly when the document is of another run than asked; one that names no run may be."""
     if asked is None or asked == came:
@@ -279,7 +289,7 @@ def uncounted(quality: QualityResults, report: RunReport) -> Anomaly | None:
     summary = quality.summary
     if summary is None or report.dq_failures:
         return None
-    failures = summary.failure_count - failed_warnings(quality)
+    failures = summary.failure_count - failed_warnings(quality) - len(run_failures(quality))
     told = any(one.verdict == "fail" and one.severity == "contract" for one in expectations(quality))
     if failures > 0 and not told:
         return anomaly(Problem.CONTRADICTION, f"{failures} expectations failed, the report counts 0 dq_failures")

@@ -15,6 +15,7 @@ from agent.sanity import (
     expectations,
     failed_warnings,
     other_run,
+    run_failures,
     quality_anomaly,
     report_anomaly,
     stale,
@@ -22,7 +23,7 @@ from agent.sanity import (
 )
 from agent.segments import Localised, localised_segments
 from mend.contracts.drift import Drift
-from mend.contracts.quality import QualityResults
+from mend.contracts.quality import ExpectationResult, QualityResults
 from mend.contracts.report import RunReport
 
 
@@ -65,6 +66,7 @@ class Signals:
     report_problem: Anomaly | None = None
     quality_problem: Anomaly | None = None
     audit: Audit | None = None
+    run_findings: tuple[str, ...] = ()
     total_records: int | None = None
     accepted: int | None = None
     late_records: int | None = None
@@ -100,8 +102,20 @@ def signals_of(context: DecisionContext, limits: Limits) -> Signals:
     )
     if isinstance(quality, QualityResults):
         dq_failures = report.dq_failures if isinstance(report, RunReport) else 0
-        signals = replace(signals, audit=audit(quality, dq_failures, tuned))
+        signals = replace(
+            signals,
+            audit=audit(quality, dq_failures, tuned),
+            run_findings=tuple(finding(one) for one in run_failures(quality)),
+        )
     return with_report(signals, report) if isinstance(report, RunReport) else signals
+
+
+def finding(failed: ExpectationResult) -> str:
+    """Say what about a whole run is not as expected. Only counts of rows are shown: other values may be personal."""
+    words = failed.expectation_type.removeprefix("expect_").replace("_", " ")
+    if failed.column:
+        return f"{quoted(failed.column)}: {words}"
+    return f"{words} ({failed.observed})"
 
 
 def believed_report(context: DecisionContext, limits: Limits) -> RunReport | Anomaly:

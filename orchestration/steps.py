@@ -11,17 +11,15 @@ from typing import Any, Literal
 from uuid import uuid4
 
 from agent.causes import classify
-from mend.contracts.codec import ContractError
 from mend.contracts.decision import DecisionResult
 from mend.contracts.incident import Severity
-from mend.contracts.quality import QualityResults
-from mend.curate.staging import read_manifest
 from mend.incidents.log import incident_log
-from mend.quality.summary import gate, no_validation
+from mend.quality.summary import gate
 from mend.runtime import clock
 from mend.runtime.errors import UserError
 from mend.store.runs import Run
 from mend.store.tables import RunState
+from orchestration.audit_step import audit_staged
 from orchestration.decision_step import decide_about, decide_about_failure
 from orchestration.kafka_lag import measure_lag
 from orchestration.load_check import check_load
@@ -104,7 +102,7 @@ def run_data_quality(workspace: Workspace, run_id: str) -> StepResult:
     refuse_unless(run, NOT_BEFORE[RunState.STAGED], "staged", "run_spark_job")
     if run.state is not RunState.STAGED:
         return already("run_data_quality", run)
-    results = audit_staged(workspace, run_id)
+    results = audit_staged(workspace, run)
     workspace.layout.write(run_id, "ge_results", results)
     workspace.store.runs.advance(run_id, RunState.AUDITED, clock.now(), quality=results)
     summary = results.summary
@@ -114,21 +112,8 @@ def run_data_quality(workspace: Workspace, run_id: str) -> StepResult:
         step="run_data_quality",
         outcome="escalated" if stopped else "done",
         message=stopped or str(score),
-        facts={"run_id": run_id, "verdict": results.verdict},
+        facts={"run_id": run_id, "verdict": results.verdict, "seconds": results.seconds},
     )
-
-
-def audit_staged(workspace: Workspace, run_id: str) -> QualityResults:
-    """Run the suite over the files that the manifest names; without a manifest nothing is known of the rows."""
-    from mend.quality.audit import audit
-
-    folder, now = workspace.layout.staged(run_id), clock.now()
-    try:
-        files = [folder / file.path for file in read_manifest(folder).of("accepted")]
-    except (OSError, ContractError) as error:
-        problem = f"the manifest of the staged files cannot be read: {error}"
-        return no_validation(problem, rules=workspace.rules, run_id=run_id, now=now)
-    return audit(files, workspace.rules, run_id=run_id, now=now)
 
 
 def known_run(workspace: Workspace, run_id: str) -> Run:

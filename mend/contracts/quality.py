@@ -62,7 +62,7 @@ class QualitySummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QualityResults:
-    """The audit's file. `status` keeps the words users know; `verdict` is what gates read."""
+    """The audit's file. `status` keeps the words users know; `verdict` is what gates read; `seconds` is what it cost."""
 
     __pydantic_config__ = STRICT
     status: Literal["success", "failure", "no_validation"]
@@ -71,6 +71,7 @@ class QualityResults:
     verdict: Verdict | None = None
     rules_version: str | None = None
     rows: Count | None = None
+    seconds: Annotated[float, Ge(0)] | None = None
     error: str | None = None
     validations: tuple[SuiteResult, ...] = ()
     summary: QualitySummary | None = None

@@ -182,7 +182,7 @@ def unknown_schemas(many: int) -> list[RuleCount]:
 
 def failures(db: duckdb.DuckDBPyConnection, plan: Plan) -> list[RuleCount]:
     """Count the failures of rules that do not reject."""
-    columns = {rule.name: rule.columns[0] for rule in plan.rules.rules}
+    columns = {rule.name: "".join(rule.columns[:1]) for rule in plan.rules.rules}
     severities: tuple[tuple[Literal["quality", "warn"], str], ...] = (
         ("quality", "dq_failed_rules"),
         ("warn", "_warned"),

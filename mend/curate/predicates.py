@@ -35,9 +35,10 @@ def text_literal(text: str) -> str:
 
 
 def _literal(value: Any, now_sql: str) -> str:
-    """Return a bound: a number, the processing time, or a time in ISO 8601."""
-    if value == "now":
-        return f"({now_sql})"
+    """Return a bound: a number, the processing time or a time before it (`now - 90 minutes`), or one in ISO 8601."""
+    if isinstance(value, str) and value.startswith("now"):
+        _, _, since = value.partition(" - ")
+        return f"({now_sql} - INTERVAL {text_literal(since)})" if since else f"({now_sql})"
     if isinstance(value, str):
         return f"TIMESTAMPTZ {text_literal(value)}"
     return _plain(value)

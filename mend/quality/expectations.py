@@ -4,7 +4,9 @@ from datetime import datetime
 from typing import Any
 
 from mend.contracts.rules import Rule, RuleSet
+from mend.quality.arguments import moment
 from mend.quality.patterns import to_python
+from mend.quality.volume import OURS
 
 SEVERITY = {"contract": "critical", "quality": "warning", "warn": "info"}
 PANDAS_TYPE = {
@@ -20,7 +22,7 @@ PANDAS_TYPE = {
 def build_suite(rules: RuleSet, *, now: datetime) -> Any:
     """Return the suite, an expectation a rule in the file's order; `meta["rule"]` names the rule.
 
-    `now` (aware) replaces the word `now` in bounds.
+    `now` (aware) is the run's processing time: what the word `now` means in bounds.
     """
     from great_expectations import ExpectationSuite
 
@@ -34,15 +36,15 @@ def build_expectation(rule: Rule, *, now: datetime) -> Any:
     kind = getattr(library, "".join(word.capitalize() for word in rule.expectation.split("_")))
     return kind(
         **_columns(rule),
-        **{name: _argument(name, value, now) for name, value in rule.arguments.items()},
+        **{name: _argument(name, value, now) for name, value in rule.arguments.items() if name not in OURS},
         severity=SEVERITY[rule.severity],
         meta={"rule": rule.name, "notes": rule.notes},
     )
 
 
 def _columns(rule: Rule) -> dict[str, str]:
-    if len(rule.columns) == 1:
-        return {"column": rule.columns[0]}
+    if len(rule.columns) < 2:  # noqa: PLR2004 - not a pair
+        return {"column": name for name in rule.columns}
     left, right = rule.columns
     return {"column_A": left, "column_B": right, "ignore_row_if": "either_value_is_missing"}
 
@@ -53,5 +55,5 @@ def _argument(name: str, value: Any, now: datetime) -> Any:
     if name == "type_":
         return PANDAS_TYPE[value]
     if name in {"min_value", "max_value"} and isinstance(value, str):
-        return now if value == "now" else datetime.fromisoformat(value)
+        return moment(value, now)
     return value

@@ -1,30 +1,83 @@
-"""Staged Parquet files → the pandas frame that the audit looks at: only the columns of the rules, in exact types."""
+"""Staged Parquet files → the pandas frames that the audit looks at: only the columns of the rules, in exact types."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
 
+BATCH = 65_536
+HASHES = """
+SELECT CASE WHEN "{0}" IS NOT NULL THEN (hash("{0}") >> 1)::BIGINT END
+FROM read_parquet($files, union_by_name = true, hive_partitioning = false)
+"""
 
-def read_frame(files: Sequence[Path], columns: Iterable[str]) -> "pd.DataFrame":
-    """Return the rows of all files with those of the columns that the files have.
 
-    Numbers are 64 bits wide (whole numbers with gaps: Int64), times are aware and in UTC, texts are objects.
-    Columns are read one after another, so that the peak of memory is the frame and one column.
-    A file that is missing or not Parquet raises OSError or pyarrow.ArrowException.
-    """
+class StagedRows:
+    """The rows of a run's files. A file that is missing or not Parquet raises OSError or pyarrow.ArrowException."""
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        """Read the files' footers."""
+        import pyarrow as pa
+        import pyarrow.dataset as pads
+        import pyarrow.parquet as pq
+
+        self.files = [str(file) for file in files]
+        self.schema = pa.unify_schemas([pq.read_schema(file) for file in files], promote_options="permissive")
+        self.dataset = pads.dataset(self.files, schema=self.schema, format="parquet")
+        self.count = sum(pq.read_metadata(file).num_rows for file in files)
+
+    def frames(self, columns: Iterable[str], at_once: int) -> Iterator["pd.DataFrame"]:
+        """Return all rows with those of the columns that the files have, in frames of about `at_once` rows.
+
+        Numbers are 64 bits wide (whole numbers with gaps: Int64), times are aware and in UTC, texts are objects.
+        """
+        import pyarrow as pa
+
+        present = [name for name in dict.fromkeys(columns) if name in self.schema.names]
+        waiting: list[Any] = []
+        for batch in self.dataset.to_batches(columns=present, batch_size=min(BATCH, at_once), batch_readahead=1):
+            waiting.append(batch)
+            if sum(one.num_rows for one in waiting) >= at_once:
+                yield _frame(pa.Table.from_batches(waiting))
+                waiting = []
+        if any(one.num_rows for one in waiting):
+            yield _frame(pa.Table.from_batches(waiting))
+
+    def whole(self, columns: Iterable[str]) -> "pd.DataFrame":
+        """Return all rows with the columns in one frame, texts as 63-bit hashes: enough to tell them apart.
+
+        Two of ten million texts share a hash in one run of a hundred thousand.
+        """
+        import duckdb
+        import pandas as pd
+
+        present = [name for name in dict.fromkeys(columns) if name in self.schema.names]
+        series = {}
+        with duckdb.connect() as db:
+            for name in present:
+                if _is_text(self.schema.field(name).type):
+                    column = db.execute(HASHES.format(name.replace('"', '""')), {"files": self.files}).to_arrow_table()
+                else:
+                    column = self.dataset.to_table(columns=[name])
+                series[name] = _series(column.column(0))
+        return pd.DataFrame(series, index=None if series else range(self.count))
+
+
+def _frame(table: Any) -> "pd.DataFrame":
     import pandas as pd
-    import pyarrow as pa
-    import pyarrow.dataset as pads
-    import pyarrow.parquet as pq
 
-    schema = pa.unify_schemas([pq.read_schema(file) for file in files], promote_options="permissive")
-    dataset = pads.dataset([str(file) for file in files], schema=schema, format="parquet")
-    present = [name for name in dict.fromkeys(columns) if name in schema.names]
-    series = {name: _series(dataset.to_table(columns=[name]).column(0)) for name in present}
-    return pd.DataFrame(series, index=None if series else range(dataset.count_rows()))
+    series = {name: _series(table.column(name)) for name in table.column_names}
+    return pd.DataFrame(series, index=None if series else range(table.num_rows))
+
+
+def _is_text(kind: Any) -> bool:
+    import pyarrow as pa
+
+    types = pa.types
+    plain = kind.value_type if types.is_dictionary(kind) else kind
+    return bool(types.is_string(plain) or types.is_large_string(plain))
 
 
 def _series(column: Any) -> "pd.Series[Any]":

@@ -114,11 +114,11 @@ def _written(document: Document, node: Node) -> _Written:
         hint = nearest(kind, EXPECTATIONS)
         document.fail(fields["expectation_type"][1], f"expectation '{spelling}' is not known.{hint}")
     term = EXPECTATIONS[kind]
-    where = ("column_A", "column_B") if term.pair else ("column",)
+    where = term.columns
     document.known(fields, {"expectation_type", "severity", "meta", *where, *term.arguments}, kind)
     _present(document, node, fields, (*where, *sorted(term.required)))
     columns = tuple(document.text(fields[name][1], name) for name in where)
-    arguments = _arguments(document, node, fields, term)
+    arguments = _arguments(document, node, fields, kind)
     rule = Rule(
         name=_name(term, columns, arguments),
         expectation=kind,
@@ -136,8 +136,8 @@ def _present(document: Document, node: Node, fields: Fields, names: Iterable[str
             document.fail(node, f"{name} is missing.")
 
 
-def _arguments(document: Document, node: Node, fields: Fields, term: Term) -> dict[str, Any]:
-    arguments = {}
+def _arguments(document: Document, node: Node, fields: Fields, expectation: str) -> dict[str, Any]:
+    term, arguments = EXPECTATIONS[expectation], {}
     for name in sorted(term.arguments & fields.keys()):
         value = fields[name][1]
         try:
@@ -146,7 +146,7 @@ def _arguments(document: Document, node: Node, fields: Fields, term: Term) -> di
             document.fail(value, f"{name}: {error}.")
     if "min_value" in term.arguments:
         try:
-            check_range(arguments, lengths=term.word == "length_between")
+            check_range(arguments, expectation)
         except ValueError as error:
             document.fail(node, f"{error}.")
     return {name: value for name, value in arguments.items() if name not in MEANINGLESS}
@@ -174,7 +174,9 @@ def _notes(document: Document, fields: Fields) -> str:
 
 
 def _name(term: Term, columns: tuple[str, ...], arguments: dict[str, Any]) -> str:
-    if term.pair:
+    if not columns:
+        return f"run.{term.word}"
+    if len(columns) > 1:
         return f"{columns[0]}.{'at_least' if arguments.get('or_equal') else term.word}.{columns[1]}"
     return f"{columns[0]}.{term.word}"
 

@@ -166,6 +166,20 @@ class Runs:
         wanted = select(runs).order_by(runs.c.opened_at.desc(), runs.c.batch_id.desc(), runs.c.run_id.desc())
         return self._all(wanted.where(runs.c.pipeline == pipeline if pipeline else true()).limit(limit))
 
+    def volumes(self, run: Run, limit: int) -> tuple[int, ...]:
+        """Return the accepted rows of the pipeline's published runs before this one, newest first."""
+        rows = func.sum(run_ranges.c.accepted)
+        wanted = (
+            select(rows)
+            .join_from(runs, run_ranges)
+            .where(runs.c.pipeline == run.pipeline, runs.c.run_id != run.run_id, runs.c.opened_at <= run.opened_at)
+            .where(runs.c.outcome == Outcome.PUBLISHED)
+            .group_by(runs.c.run_id, runs.c.opened_at, runs.c.batch_id)
+            .order_by(runs.c.opened_at.desc(), runs.c.batch_id.desc())
+        )
+        with self.database.reading() as connection:
+            return tuple(int(one) for one in connection.execute(wanted.limit(limit)).scalars())
+
     def opened_since(self, pipeline: str, since: datetime) -> tuple[Run, ...]:
         """Return the pipeline's runs opened at or after a time, oldest first."""
         wanted = select(runs).where(runs.c.pipeline == pipeline, runs.c.opened_at >= since)
