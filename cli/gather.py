@@ -15,6 +15,8 @@ from orchestration.workspace import Workspace
 SAMPLES_OF_A_REASON = 2
 MASK = "•••"
 EXCERPT = 160
+STEPS = "steps"
+"""The file of the step times of a run; only who ran all steps knows them."""
 
 
 def gather(workspace: Workspace, run_id: str, steps: Sequence[StepTime] = ()) -> RunFacts:
@@ -33,10 +35,15 @@ def gather(workspace: Workspace, run_id: str, steps: Sequence[StepTime] = ()) ->
         validation=orjson.loads(layout.run_file(run_id, "load_validation").read_bytes()),
         files=tuple(existing_files(workspace, run_id)),
         samples=tuple(samples(workspace, run_id)),
-        steps=tuple(steps),
+        steps=tuple(steps) or kept_times(layout.run_file(run_id, STEPS)),
         pii=workspace.pipeline.pii,
         held=sum(part.held or 0 for part in store.ledger.ranges(run_id)),
     )
+
+
+def kept_times(path: Path) -> tuple[StepTime, ...]:
+    """Return the step times that were kept, none where nobody timed the run."""
+    return tuple(StepTime(**one) for one in orjson.loads(path.read_bytes())) if path.exists() else ()
 
 
 def with_acts(path: Path, recorded: DecisionResult) -> DecisionResult:

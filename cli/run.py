@@ -121,16 +121,13 @@ def must(result: "StepResult") -> "StepResult":
 
 
 def write_page(workspace: "Workspace", facts: "RunFacts") -> str:
-    """Write the run's page beside its reports, and as the latest one."""
+    """Write the run's pages beside its reports, and its own page as the latest one."""
+    from cli.report import write_pages
     from cli.run_page import render
     from mend.runtime.files import write_atomic
 
-    layout = workspace.layout
-    path = layout.run_file(facts.report.run_id or "run", "run_report").with_name("run.html")
-    page = render(facts).encode()
-    write_atomic(path, page)
-    write_atomic(layout.ops / "run.html", page)
-    return str(path)
+    write_atomic(workspace.layout.ops / "run.html", render(facts, docs=None).encode())
+    return str(write_pages(workspace.layout, facts) / "run.html")
 
 
 def show(console: "Console", runs: list["RunFacts"], pages: list[str]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from cli.wording import NOT_KNOWN, clip, count, first_sentence, plural
+from cli.wording import NOT_KNOWN, clip, count, duration, first_sentence, plural, share
 from mend.contracts.decision import DecisionResult, Rows, SegmentFilter
 from mend.contracts.quality import ExpectationResult, QualityResults
 from mend.contracts.report import PartitionRange, Places, RunReport, SegmentCount
@@ -272,6 +272,16 @@ def expectations(run: RunFacts) -> tuple[ExpectationResult, ...]:
     order = {"fail": 0, "unknown": 1, "pass": 2}
     found: Iterable[ExpectationResult] = (each for suite in run.quality.validations for each in suite.results)
     return tuple(sorted(found, key=lambda each: order[each.verdict]))
+
+
+def audit_cost(run: RunFacts) -> str:
+    """Return how long the audit took, and its share of the run where all steps were timed."""
+    took = run.quality.seconds
+    if took is None:
+        return ""
+    whole = sum(step.seconds for step in run.steps)
+    part = f", {share(took, whole)} of the run" if whole >= took > 0 else ""
+    return f"{duration(took)}{part}"
 
 
 def audit_score(run: RunFacts) -> str:

@@ -19,12 +19,12 @@ WIDE = 60
 """A profile of more columns than this shows fewer values, and cut ones without their full text: pages stay small."""
 
 
-def render(run: RunFacts) -> str:
-    """Return the page of a run as a whole HTML document.
+def render(run: RunFacts, *, docs: str | None = None) -> str:
+    """Return the page of a run as a whole HTML document; `docs` is the address of its Data Docs, where it has some.
 
     Text that came from events is escaped, values of `pii` columns are masked, long values are cut.
     """
-    return template().render(view(run))
+    return template().render(view(run) | {"docs": docs})
 
 
 @cache
@@ -67,6 +67,7 @@ def view(run: RunFacts) -> dict[str, Any]:
         "partitions": sorted(run.report.partitions, key=run_facts.partition_closes),
         "expectations": run_facts.expectations(run),
         "audit": run_facts.audit_score(run),
+        "audit_cost": run_facts.audit_cost(run),
         "rules": sorted(run.report.rules, key=lambda each: -each.failures),
         "wide": len(run.report.profile) > WIDE,
         **charts(run, places),

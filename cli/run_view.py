@@ -152,7 +152,8 @@ def audit(run: RunFacts) -> Text:
     """Return the audit's score and the expectations that did not pass."""
     wrong = [each for each in run_facts.expectations(run) if each.verdict != "pass"]
     names = [f"{each.expectation_type.removeprefix('expect_')} on {each.column}{remark(each)}" for each in wrong]
-    text = run_facts.audit_score(run) + (f": {listed(names)}" if names else "")
+    cost = run_facts.audit_cost(run)
+    text = run_facts.audit_score(run) + (f" in {cost}" if cost else "") + (f": {listed(names)}" if names else "")
     calm = run.quality.status == "success" and all(each.severity == "warn" for each in wrong)
     return Text(text, style="green" if calm else "yellow")
 

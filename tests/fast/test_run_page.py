@@ -18,7 +18,7 @@ HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(1)>'
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
 
-STYLE = Path(cli.__file__).parent / "templates" / "run.css"
+STYLE = Path(cli.__file__).parent / "templates" / "tokens.css"
 
 
 class Page(HTMLParser):
