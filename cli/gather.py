@@ -58,7 +58,7 @@ def existing_files(workspace: Workspace, run_id: str) -> Iterator[tuple[str, str
     """Return the places where something of the run lies."""
     layout = workspace.layout
     places = {
-        "published": layout.published(run_id),
+        "published": Path(workspace.sink.location(run_id)),
         "quarantine": layout.quarantine(run_id),
         "dead letters": layout.dead_letters(run_id),
         "duplicates": layout.duplicates(run_id),

@@ -93,7 +93,7 @@ def environment(workspace: Workspace) -> dict[str, str]:
     told = {
         "mend_home": settings.home,
         "kafka_broker": settings.kafka_broker,
-        "sink_mode": settings.sink_mode.value,
+        "sink_mode": str(settings.sink_mode),
         "parquet_out": settings.published,
         "spark_checkpoint_location": settings.checkpoints,
         "spark_master": settings.spark_master,

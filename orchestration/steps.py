@@ -179,7 +179,7 @@ def validate_load(workspace: Workspace, run_id: str) -> StepResult:
     document = {
         "timestamp": clock.now().isoformat(),
         "run_id": run_id,
-        "sink_mode": workspace.settings.effective_sink.value,
+        "sink_mode": str(workspace.settings.effective_sink),
         "status": "failed" if wrong else "success",
         "parquet_files_count": sum(1 for _ in folder.rglob("*.parquet")),
         "output_path": workspace.sink.location(run_id),

@@ -50,7 +50,8 @@ class Layout:
 
     def checkpoint(self, pipeline: str) -> Path:
         """Spark's checkpoint of a pipeline. A sink has its own: it starts with all that the topic holds."""
-        return self.settings.checkpoints / self.settings.effective_sink.value.lower() / pipeline
+        sink = self.settings.effective_sink.lower().replace(":", ".")
+        return self.settings.checkpoints / sink / pipeline
 
     def run_file(self, run_id: str, name: str) -> Path:
         """Return a run's own copy of a report."""

@@ -2,9 +2,9 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mend.runtime.errors import UserError
@@ -15,6 +15,10 @@ class SinkMode(StrEnum):
 
     PARQUET = "PARQUET"
     SNOWFLAKE = "SNOWFLAKE"
+
+
+SinkClass = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
+"""A sink of the user's own: package.module:Class."""
 
 
 class Settings(BaseSettings):
@@ -28,7 +32,9 @@ class Settings(BaseSettings):
     )
     kafka_broker: str = Field("localhost:9092", description="Bootstrap server of Kafka (containers: broker:29092)")
     kafka_topic: str = Field("customers", description="Topic the producer writes to")
-    sink_mode: SinkMode = Field(SinkMode.PARQUET, description="PARQUET or SNOWFLAKE")
+    sink_mode: SinkMode | SinkClass = Field(
+        SinkMode.PARQUET, description="PARQUET, SNOWFLAKE, or a sink of your own: package.module:Class"
+    )
     parquet_out: Path | None = Field(None, description="Folder of published Parquet (default: MEND_HOME/out/parquet)")
     snowflake_account: str = Field(
         "", description="Snowflake account; without one SINK_MODE=SNOWFLAKE publishes Parquet and says so"
@@ -54,9 +60,10 @@ class Settings(BaseSettings):
         return (self.parquet_out or self.home / "out" / "parquet").absolute()
 
     @property
-    def effective_sink(self) -> SinkMode:
+    def effective_sink(self) -> str:
         """Where rows go: to Snowflake only when an account is configured."""
-        return self.sink_mode if self.snowflake_account else SinkMode.PARQUET
+        without_account = self.sink_mode is SinkMode.SNOWFLAKE and not self.snowflake_account
+        return SinkMode.PARQUET if without_account else self.sink_mode
 
     @property
     def checkpoints(self) -> Path:

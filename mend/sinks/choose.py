@@ -1,5 +1,6 @@
 """Which sink the settings ask for."""
 
+from importlib import import_module
 from pathlib import Path
 
 from mend.runtime.errors import UserError
@@ -13,6 +14,7 @@ from mend.sinks.port import Sink
 def choose_sink(layout: Layout) -> Sink:
     """Return the sink; Parquet when Snowflake is asked for and no account is configured, which is said in the log.
 
+    SINK_MODE=package.module:Class makes a sink of the user's own, which is given the layout.
     A sink that does not exist here, or a folder in which no run could arrive as a whole, is a UserError.
     """
     settings = layout.settings
@@ -21,12 +23,33 @@ def choose_sink(layout: Layout) -> Sink:
             f"SINK_MODE=SNOWFLAKE with SNOWFLAKE_ACCOUNT={settings.snowflake_account}: Snowflake is not supported yet. "
             "Set SINK_MODE=PARQUET."
         )
+    if not isinstance(settings.sink_mode, SinkMode):
+        return own_sink(settings.sink_mode, layout)
     if settings.sink_mode is SinkMode.SNOWFLAKE:
         get_logger().warning(
             "snowflake_not_configured", sink="PARQUET", hint="SNOWFLAKE_ACCOUNT is empty, rows go to PARQUET_OUT"
         )
     refuse_bare_mount(settings)
     return ParquetSink(layout)
+
+
+VERBS = ("publish", "retract", "count", "location")
+
+
+def own_sink(place: str, layout: Layout) -> Sink:
+    """Make the sink that a class of the user's is; whatever is wrong with it is a UserError before anything starts."""
+    module, _, name = place.partition(":")
+    try:
+        made = getattr(import_module(module), name)(layout)
+    except (ImportError, AttributeError, TypeError) as error:
+        raise UserError(
+            f"SINK_MODE={place}: {error}. Expected a class, made with a layout, in a module on PYTHONPATH."
+        ) from error
+    missing = [verb for verb in VERBS if not callable(getattr(made, verb, None))]
+    if missing:
+        raise UserError(f"SINK_MODE={place}: a sink must also {', '.join(missing)}. See docs/extending.md.")
+    sink: Sink = made
+    return sink
 
 
 def refuse_bare_mount(settings: Settings) -> None:

@@ -4,6 +4,7 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
+from mend.runtime.errors import UserError
 from mend.runtime.files import sync_files, sync_folder
 from mend.runtime.layout import Layout
 from mend.sinks.port import PartitionRows
@@ -25,10 +26,17 @@ class ParquetSink:
             move_folder(accepted, target)
 
     def retract(self, run_id: str, into: Path) -> None:
-        """Rename the run's folder out of the readable set."""
+        """Rename the run's folder out of the readable set; on another file system it is copied from beside it."""
         source = self.layout.published(run_id)
-        if source.exists() and not into.exists():
-            move_folder(source, into)
+        leaving = beside(source, "leaving")
+        if source.exists():
+            refuse_taken(into, source)
+            leaving.parent.mkdir(parents=True, exist_ok=True)
+            source.rename(leaving)
+            sync_folder(source.parent)
+        if leaving.exists() and not into.exists():
+            move_folder(leaving, into)
+        shutil.rmtree(leaving, ignore_errors=True)
 
     def count(self, run_id: str) -> PartitionRows:
         """Count rows in the files themselves."""
@@ -37,6 +45,17 @@ class ParquetSink:
     def location(self, run_id: str) -> str:
         """Return the run's folder."""
         return str(self.layout.published(run_id))
+
+
+def refuse_taken(into: Path, source: Path) -> None:
+    """Refuse a folder that holds other rows than those which are to go there."""
+    if into.exists() and count_rows(into) != count_rows(source):
+        raise UserError(f"{into} holds other rows than {source}. Move it away; nothing was changed.", exit_code=3)
+
+
+def beside(published: Path, what: str) -> Path:
+    """Return a place on the file system of the readable folder, but not in it: a reader's glob must not find it."""
+    return published.parent.parent / f".{what}-{published.parent.name}" / published.name
 
 
 def count_rows(folder: Path) -> PartitionRows:
@@ -57,8 +76,7 @@ def move_folder(source: Path, target: Path) -> None:
     if source.stat().st_dev == target.parent.stat().st_dev:
         source.rename(target)
     else:
-        # Beside the readable folder, not in it: a reader's glob must not find the copy while it grows.
-        arriving = target.parent.parent / f".arriving-{target.parent.name}" / target.name
+        arriving = beside(target, "arriving")
         shutil.rmtree(arriving, ignore_errors=True)
         shutil.copytree(source, arriving)
         sync_files(arriving.rglob("*"))

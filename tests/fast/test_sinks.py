@@ -1,13 +1,11 @@
 """What every sink promises: a reader sees all rows of a run or none, and doing a thing twice changes nothing."""
 
 import json
-import threading
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -17,6 +15,7 @@ from mend.runtime.errors import UserError
 from mend.runtime.layout import Layout
 from mend.runtime.settings import Settings, load_settings
 from mend.sinks.choose import choose_sink
+from mend.sinks.conformance import SinkPromises, stage, write
 from mend.sinks.parquet import ParquetSink, count_rows, move_folder
 from mend.sinks.port import Sink
 
@@ -33,114 +32,77 @@ def settings_of(folder: Path, **changes: object) -> Settings:
     return load_settings(_env_file=None, mend_home=folder, **changes)
 
 
-@pytest.fixture(params=["parquet", "parquet on another file system"])
-def layout(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Layout]:
-    """Return where things lie, once with PARQUET_OUT on a file system of its own."""
-    if request.param == "parquet":
-        yield Layout(settings_of(tmp_path))
-        return
+class TestParquet(SinkPromises):
+    """Parquet keeps what every sink promises."""
+
+    def open(self, layout: Layout) -> Sink:
+        """Return the sink under test."""
+        return ParquetSink(layout)
+
+
+class TestParquetElsewhere(TestParquet):
+    """So it does where PARQUET_OUT is on a file system of its own, where nothing can be renamed to."""
+
+    @pytest.fixture(autouse=True)
+    def elsewhere(self, tmp_path: Path) -> Iterator[None]:
+        """Find another file system."""
+        if not on_another(tmp_path):
+            pytest.skip("this machine has one file system only")
+        with TemporaryDirectory(dir=OTHER_FILE_SYSTEM) as other:
+            self.out = Path(other) / "out"
+            yield
+
+    def layout(self, folder: Path) -> Layout:
+        """Publish there."""
+        return Layout(settings_of(folder / "home", parquet_out=self.out))
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    """Return where things lie."""
+    return Layout(settings_of(tmp_path))
+
+
+def test_half_a_copy_of_an_attempt_that_died_is_not_used(tmp_path: Path) -> None:
+    """What was left beside the readable folder is thrown away, the run arrives as a whole."""
     if not on_another(tmp_path):
         pytest.skip("this machine has one file system only")
     with TemporaryDirectory(dir=OTHER_FILE_SYSTEM) as other:
-        yield Layout(settings_of(tmp_path, parquet_out=Path(other) / "out"))
+        layout = Layout(settings_of(tmp_path, parquet_out=Path(other) / "out"))
+        left = layout.settings.published.parent / ".arriving-out" / "run=r-1" / "event_date=1970-01-01"
+        left.mkdir(parents=True)
+        pq.write_table(pa.table({"kafka_topic": ["t"], "kafka_partition": pa.array([0], pa.int32())}), left / "x.parquet")
+        ParquetSink(layout).publish("r-1", stage(layout, "r-1", files=2))
+        assert ParquetSink(layout).count("r-1").total() == 4
 
 
-@pytest.fixture
-def sink(layout: Layout) -> Sink:
-    """Return the sink under test."""
-    return ParquetSink(layout)
+def test_a_folder_of_other_rows_is_not_taken(layout: Layout, tmp_path: Path) -> None:
+    """A run is not retracted into a folder that holds something else: nothing is changed."""
+    sink = ParquetSink(layout)
+    sink.publish("r-1", stage(layout, "r-1", files=2))
+    other = stage(layout, "r-2", files=1)
+    with pytest.raises(UserError, match="holds other rows"):
+        sink.retract("r-1", other)
+    assert (sink.count("r-1").total(), count_rows(other).total()) == (4, 2)
 
 
-@pytest.fixture
-def stage(layout: Layout) -> Callable[[str, int], Path]:
-    """Return a function that stages the accepted rows of a run, in many files."""
-
-    def write(run_id: str, files: int) -> Path:
-        folder = layout.staged(run_id) / "accepted"
-        for number in range(files):
-            table = pa.table({"kafka_topic": ["t"] * 2, "kafka_partition": pa.array([number % 2] * 2, pa.int32())})
-            path = folder / f"event_date=2026-03-{number % 28 + 1:02d}" / f"part-{number}.parquet"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            pq.write_table(table, path)
-        return folder
-
-    return write
-
-
-def test_a_published_run_is_readable(sink: Sink, stage: Callable[[str, int], Path]) -> None:
-    """Its rows are counted by topic and partition where a reader finds them; other runs are not among them."""
-    assert sink.count("r-1") == Counter()
-    sink.publish("r-1", stage("r-1", 3))
-    sink.publish("r-2", stage("r-2", 1))
-    assert sink.count("r-1") == {("t", 0): 4, ("t", 1): 2}
-    assert Path(sink.location("r-1")).is_dir()
-
-
-def test_publishing_twice_changes_nothing(sink: Sink, stage: Callable[[str, int], Path]) -> None:
-    """A run that is published stays as it is: not doubled, not replaced."""
-    sink.publish("r-1", stage("r-1", 2))
-    sink.publish("r-1", stage("r-1", 1))
-    assert sink.count("r-1").total() == 4
-    sink.publish("r-1", Path("/nowhere"))
-    assert sink.count("r-1").total() == 4
-
-
-def test_a_retracted_run_is_gone_and_kept(
-    sink: Sink, stage: Callable[[str, int], Path], layout: Layout, tmp_path: Path
-) -> None:
-    """Readers do not see it any more, its rows lie in the folder named; doing it twice changes nothing."""
-    sink.publish("r-1", stage("r-1", 2))
-    aside = tmp_path / "quarantine" / "run=r-1" / "reason=undone"
-    for _ in range(2):
-        sink.retract("r-1", aside)
-        assert sink.count("r-1") == Counter()
-        assert count_rows(aside).total() == 4
-    assert not layout.published("r-1").exists()
-
-
-def test_a_run_without_accepted_rows_is_published_as_nothing(sink: Sink, layout: Layout) -> None:
-    """There is no folder and nothing to count; that is no error."""
-    sink.publish("r-1", layout.staged("r-1") / "accepted")
-    assert sink.count("r-1") == Counter()
-
-
-def test_a_reader_never_sees_half_a_run(sink: Sink, stage: Callable[[str, int], Path], layout: Layout) -> None:
-    """Whoever globs while runs are published and retracted finds all files of a run or none."""
-    many, seen, stop = 60, set(), threading.Event()
-
-    def read() -> None:
-        while not stop.is_set():
-            seen.add(sum(1 for _ in layout.settings.published.glob("**/*.parquet")))
-
-    folder = stage("r-1", many)
-    layout.settings.published.mkdir(parents=True, exist_ok=True)
-    reader = threading.Thread(target=read)
-    reader.start()
-    try:
-        sink.publish("r-1", folder)
-        while many not in seen and reader.is_alive():
-            pass
-    finally:
-        stop.set()
-        reader.join()
-    assert seen <= {0, many}
-
-
-def test_half_a_copy_of_an_attempt_that_died_is_not_used(
-    sink: Sink, stage: Callable[[str, int], Path], layout: Layout
-) -> None:
-    """What was left beside the readable folder is thrown away, the run arrives as a whole."""
-    folder = stage("r-1", 2)
-    published = layout.settings.published
-    left = published.parent / f".arriving-{published.name}" / "run=r-1" / "event_date=1970-01-01"
-    left.mkdir(parents=True)
-    pq.write_table(pa.table({"kafka_topic": ["t"], "kafka_partition": pa.array([0], pa.int32())}), left / "x.parquet")
-    sink.publish("r-1", folder)
-    assert sink.count("r-1").total() == 4
+def test_runs_of_before_and_after_a_new_column_are_one_table(layout: Layout) -> None:
+    """A plain reader of all runs sees the new nullable column as null in the older run."""
+    sink = ParquetSink(layout)
+    sink.publish("r-1", stage(layout, "r-1", files=1))
+    folder = stage(layout, "r-2", files=1)
+    write(folder / "event_date=2026-04-01" / "more.parquet", 0, added=["x", None])
+    sink.publish("r-2", folder)
+    with duckdb.connect() as db:
+        found = db.execute(
+            "SELECT run, count(*), count(added) FROM read_parquet(?, union_by_name = true) GROUP BY run ORDER BY run",
+            [str(layout.settings.published / "**" / "*.parquet")],
+        ).fetchall()
+    assert found == [("r-1", 2, 0), ("r-2", 4, 1)]
 
 
 def test_a_moved_folder_is_whole_and_gone_from_its_place(tmp_path: Path, layout: Layout) -> None:
-    """Files, bytes and folders arrive, between file systems too; nothing stays behind."""
+    """Files, bytes and folders arrive; nothing stays behind."""
     source = tmp_path / "from"
     (source / "a" / "b").mkdir(parents=True)
     (source / "a" / "b" / "x").write_bytes(b"\0\xff")
@@ -150,15 +112,25 @@ def test_a_moved_folder_is_whole_and_gone_from_its_place(tmp_path: Path, layout:
     assert not source.exists()
 
 
-def test_rows_of_files_with_other_columns_are_counted_together(tmp_path: Path) -> None:
-    """A run before and after a remap, and columns that are called like folders, do not disturb the count."""
-    columns = {"kafka_topic": ["t"], "kafka_partition": pa.array([0], pa.int32())}
-    others: tuple[dict[str, Any], ...] = ({}, {"added": [1]}, {"reason": ["x"]})
-    for number, more in enumerate(others):
-        path = tmp_path / "reason=held" / f"{number}.parquet"
-        path.parent.mkdir(exist_ok=True)
-        pq.write_table(pa.table(columns | more), path)
-    assert count_rows(tmp_path) == {("t", 0): 3}
+@pytest.mark.parametrize(
+    ("place", "line"),
+    [
+        ("no_such_module_here:Sink", "No module named 'no_such_module_here'"),
+        ("mend.sinks.port:Sinc", "has no attribute 'Sinc'"),
+        ("mend.runtime.layout:Layout", "a sink must also publish, retract, count, location"),
+    ],
+)
+def test_a_sink_that_is_none_is_refused(tmp_path: Path, place: str, line: str) -> None:
+    """A wrong module, class or a class that is no sink: one line before anything starts."""
+    layout = Layout(settings_of(tmp_path, sink_mode=place))
+    with pytest.raises(UserError, match=line):
+        choose_sink(layout)
+
+
+def test_a_sink_of_ones_own_has_its_own_checkpoint(tmp_path: Path) -> None:
+    """It starts with all that the topic holds."""
+    layout = Layout(settings_of(tmp_path, sink_mode="my_sinks:JsonLines"))
+    assert layout.checkpoint("orders").parts[-2:] == ("my_sinks.jsonlines", "orders")
 
 
 # --- which sink ------------------------------------------------------------------------------------------------------
