@@ -32,8 +32,10 @@ def status(
 
     settings = load_settings()
     name = load_pipeline(find_pipeline(settings.pipelines, pipeline)).name if pipeline else None
-    with open_store(settings.store_url) as store:
-        lines = run_lines(store, name, limit)
+    lines = []
+    if settings.store_exists:
+        with open_store(settings.store_url) as store:
+            lines = run_lines(store, name, limit)
     if as_json:
         typer.echo(orjson.dumps([as_json_line(line) for line in lines], option=orjson.OPT_INDENT_2).decode())
         return

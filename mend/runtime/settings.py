@@ -73,7 +73,17 @@ class Settings(BaseSettings):
     @property
     def store_url(self) -> str:
         """SQLAlchemy URL of the store."""
-        return self.database_url or f"sqlite:///{self.home / 'mend.db'}"
+        return self.database_url or f"sqlite:///{self.default_store}"
+
+    @property
+    def default_store(self) -> Path:
+        """The file of the store where no DATABASE_URL is set."""
+        return self.home / "mend.db"
+
+    @property
+    def store_exists(self) -> bool:
+        """Whether there may be a store: only the default file's absence can be seen without opening it."""
+        return bool(self.database_url) or self.default_store.exists()
 
 
 def variable(name: str) -> str:

@@ -137,6 +137,30 @@ def test_status_shows_the_last_runs(mend: Mend, tmp_path: Path) -> None:
     assert len(orjson.loads(mend("status", "--pipeline", "customers", "--json").stdout)) == 2
 
 
+def test_status_only_looks(mend: Mend, tmp_path: Path) -> None:
+    """Where there is no store yet there are no runs, and none is made."""
+    assert orjson.loads(mend("status", "--json").stdout) == []
+    assert "No runs yet" in mend("status").stdout
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_report_needs_a_finished_run(mend: Mend) -> None:
+    """One line says that there is none, and how to make one."""
+    error = refusal(mend("report"))
+    assert str(error) == "no run of customers is finished yet. Start one: mend run"
+
+
+def test_ctrl_c_is_said(tmp_path: Path) -> None:
+    """One line on stderr, exit code 130, no stack trace."""
+    program = "def stop(): raise KeyboardInterrupt\nimport cli.main as m\n"
+    program += "m.cli.registered_commands[-1].callback = stop\nm.app()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "setup"],
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (130, "interrupted; what was begun is picked up by the next run\n")
+
+
 def test_the_demo_spares_a_folder_that_is_not_its_own(mend: Mend, tmp_path: Path) -> None:
     """Nothing is removed from a folder that no demo made."""
     (tmp_path / "letters").touch()
