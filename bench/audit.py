@@ -3,6 +3,7 @@
 import random
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
@@ -69,7 +70,7 @@ def measure(asked: Wish) -> dict[str, Any]:
         stage(path, 1000)
         audit([path], rules, run_id="warm", now=NOW)
         stage(path, rows)
-        return compare(
+        compared = compare(
             "audit",
             ">= 1 x plain Great Expectations",
             "rows/s",
@@ -77,6 +78,16 @@ def measure(asked: Wish) -> dict[str, Any]:
             lambda: peer(path, rules, rows),
             runs,
         )
+        return compared | {"seconds_by_rows": growth(Path(folder), rules, rows)}
+
+
+def growth(folder: Path, rules: RuleSet, rows: int) -> dict[str, float]:
+    """Return the seconds of the audit over a quarter, all and twice the rows: they should grow as the rows do."""
+    seconds = {}
+    for part in (rows // 4, rows, rows * 2):
+        stage(folder / "part.parquet", part)
+        seconds[f"{part:,}"] = round(median(part / ours(folder / "part.parquet", rules, part) for _ in range(3)), 2)
+    return seconds
 
 
 if __name__ == "__main__":

@@ -152,8 +152,8 @@ def test_a_report_needs_a_finished_run(mend: Mend) -> None:
 
 def test_ctrl_c_is_said(tmp_path: Path) -> None:
     """One line on stderr, exit code 130, no stack trace."""
-    program = "def stop(): raise KeyboardInterrupt\nimport cli.main as m\n"
-    program += "m.cli.registered_commands[-1].callback = stop\nm.app()"
+    program = "def setup(): raise KeyboardInterrupt\nimport cli.main as m\n"
+    program += "m.cli.registered_commands[-1].callback = setup\nm.app()"
     done = subprocess.run(
         [sys.executable, "-c", program, "setup"],
         cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,

@@ -40,6 +40,21 @@ UNKNOWN_AUDIT = {
     "status": "failure",
     "summary": {"total_expectations": 15, "success_count": 14, "failure_count": 0, "unknown_count": 1},
 }
+def unusual(severity: str = "quality") -> dict[str, Any]:
+    """Return an audit in which only the volume of the run failed."""
+    volume = {"expectation_type": "expect_table_row_count_to_be_between", "column": "", "severity": severity,
+              "verdict": "fail", "observed": "9, expected 80 to 120: the median of 20 runs ± 20%"}  # fmt: skip
+    good = {"expectation_type": "expect_column_to_exist", "column": "id", "severity": "contract", "verdict": "pass"}
+    counts = {"evaluated_expectations": 2, "successful_expectations": 1, "unsuccessful_expectations": 1}
+    failed = severity == "quality"
+    suite = {"expectation_suite": "s", "success": not failed, "statistics": counts, "results": [volume, good]}
+    return {
+        "status": "failure" if failed else "success",
+        "validations": [suite],
+        "summary": {"total_expectations": 2, "success_count": 1, "failure_count": 1},
+    }
+
+
 UNTOLD_FAILURES = {
     "status": "failure",
     "summary": {"total_expectations": 15, "success_count": 13, "failure_count": 2},
@@ -95,6 +110,15 @@ CASES: list[tuple[str, DecisionContext, set[str], list[str], str]] = [
         {"dq_over_limit"},
         ["escalate"],
         "hold",
+    ),
+    ("an unusual volume", scenario({}, unusual()), {"run_unusual"}, ["escalate"], "publish"),
+    ("an unusual volume that only warns", scenario({}, unusual("warn")), {"healthy"}, ["continue"], "publish"),
+    (
+        "an unusual volume, and a row that fails",
+        scenario({"dq_failures": 1}, unusual()),
+        {"run_unusual", "dq_within_limit"},
+        ["escalate"],
+        "publish",
     ),
     ("one dead letter", scenario({"processing_errors": 1}), {"dead_letters_within_limit"}, ["continue"], "publish"),
     (
@@ -321,6 +345,11 @@ def test_every_row(context: DecisionContext, rules: set[str], actions: list[str]
     assert decision.rows == rows
     assert decision.escalation_required == ("escalate" in actions)
     assert decision.decision == actions[-1]
+
+
+def test_an_unusual_volume_is_said_with_its_bounds() -> None:
+    """The person who is called reads what came and what was expected."""
+    assert "9, expected 80 to 120: the median of 20 runs" in decided(None, unusual()).reasoning
 
 
 def test_every_rule_is_reached() -> None:

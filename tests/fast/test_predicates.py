@@ -184,6 +184,13 @@ def test_a_rule_that_does_not_suit_its_column_fails_before_any_row(
         connection.execute(f"SELECT {condition} FROM (SELECT {column} a) WHERE false")
 
 
+def test_a_time_before_now(connection: duckdb.DuckDBPyConnection) -> None:
+    """`now - 90 minutes` counts back from the processing time, and the bound itself still fits."""
+    condition = _predicate(BETWEEN, min_value="now - 90 minutes")
+    rows = ", ".join(f"(TIMESTAMPTZ '2025-12-31 {at}+00', 0)" for at in ("22:30:00", "22:29:59.999999"))
+    assert failing(connection, condition, rows) == [False, True]
+
+
 def test_times_do_not_depend_on_the_zone_of_the_session(connection: duckdb.DuckDBPyConnection) -> None:
     """Bounds carry their zone: rows with one compare the same wherever the session is."""
     condition = _predicate(BETWEEN, min_value=datetime(2020, 1, 1, tzinfo=UTC).isoformat())

@@ -3,13 +3,14 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from mend.contracts.quality import QualityResults
-from mend.contracts.report import ColumnProfile, PartitionRange, RunReport
+from mend.contracts.report import ColumnProfile, PartitionRange, Places, RunReport
 from mend.runtime.errors import UserError
 from mend.store.engine import Store, open_store
 from mend.store.runs import BEFORE, IllegalTransition
@@ -259,3 +260,19 @@ def test_an_unknown_run_is_said(store: Store) -> None:
         store.runs.advance("run-9", RunState.STAGED, START)
     with pytest.raises(UserError, match="run-9: no such run"):
         store.runs.record_failure("orders", "run-9", "away", None, START)
+
+
+def test_volumes_are_of_published_runs_before(store: Store) -> None:
+    """Accepted rows, newest first: not of this run, of later, held, failed or other pipelines' runs."""
+    part = PartitionRange(topic="t", partition=0, from_offset=0, until_offset=99, records=99)
+    for number, states in enumerate((PUBLISHING, HOLDING, PUBLISHING, PUBLISHING[:1], PUBLISHING)):
+        walk(store, f"r-{number}", (), at=number)
+        parts = [replace(part, partition=each, places=Places(accepted=10 * number + each)) for each in (0, 1)]
+        store.ledger.record_ranges(f"r-{number}", parts)
+        for state in states:
+            store.runs.advance(f"r-{number}", state, after(number))
+    walk(store, "o-9", (), at=2, pipeline="others")
+    run = store.runs.get("r-3")
+    assert run is not None
+    assert store.runs.volumes(run, 20) == (41, 1)
+    assert store.runs.volumes(run, 1) == (41,)

@@ -1,6 +1,7 @@
 """The six steps over real runs: each once, each repeatable, and what is missing or absurd is never healthy."""
 
 import os
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,9 +14,12 @@ import pytest
 from pyspark.errors import StreamingQueryException
 
 from cli.gather import gather
+from cli.report import write_pages
+from cli.run_facts import StepTime
 from embedded.kafka_broker import create_topic
 from mend.runtime.errors import UserError
 from mend.store.tables import RunState
+from orchestration.audit_step import audit_staged, processed_at
 from orchestration.kafka_lag import measure_lag
 from orchestration.steps import (
     agent_decide,
@@ -52,6 +56,34 @@ def staged(flow: Flow) -> tuple[Flow, str]:
     flow.send(*(customer_event(number) for number in range(20)))
     (run_id,) = flow.ingest()
     return flow, run_id
+
+
+def test_a_run_has_pages_that_need_no_network(staged: tuple[Flow, str]) -> None:
+    """Its own page and Data Docs lie side by side, link to each other, name the cost of the audit and load nothing."""
+    flow, run_id = staged
+    for step in (run_data_quality, agent_decide, validate_load):
+        step(flow.workspace, run_id)
+    folder = write_pages(flow.workspace.layout, gather(flow.workspace, run_id, [StepTime(name="all", seconds=60)]))
+    page, docs = ((folder / name).read_text() for name in ("run.html", "data_docs.html"))
+    assert 'href="data_docs.html"' in page
+    assert 'href="run.html"' in docs
+    assert re.search(r"The audit took [\d.]+ m?s, [\d.< ]+ ?% of the run", page)
+    for each in (page, docs):
+        assert not re.search(r"""(src|href)=["']?(https?:|//)|@import|url\(["']?(https?:|//)""", each)
+    assert gather(flow.workspace, run_id).steps == (StepTime(name="all", seconds=60),)
+
+
+def test_now_means_the_same_to_rows_and_audit(staged: tuple[Flow, str]) -> None:
+    """The audit judges as of the run's pass, however much later it comes."""
+    flow, run_id = staged
+    run = flow.workspace.store.runs.get(run_id)
+    assert run is not None
+    assert run.report is not None
+    assert processed_at(run).isoformat() == run.report.start_time
+    early = replace(run, report=replace(run.report, start_time="2020-01-01T00:00:00+00:00"))
+    (suite,) = audit_staged(flow.workspace, early).validations
+    future = [one for one in suite.results if one.expectation_type.endswith("values_to_be_between") and one.failures]
+    assert [one.failures for one in future] == [20]
 
 
 def state(flow: Flow, run_id: str) -> RunState:
