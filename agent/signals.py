@@ -15,9 +15,9 @@ from agent.sanity import (
     expectations,
     failed_warnings,
     other_run,
-    run_failures,
     quality_anomaly,
     report_anomaly,
+    run_failures,
     stale,
     unlike,
 )

@@ -61,7 +61,9 @@ def without_value(one: Found, pii: Collection[str]) -> Found:
     """Leave value and stack trace out of one result."""
     kwargs = one["expectation_config"]["kwargs"]
     columns = {kwargs.get(name) for name in ("column", "column_A", "column_B")}
-    result = {name: value for name, value in one["result"].items() if name != "observed_value" or columns.isdisjoint(pii)}
+    result = {
+        name: value for name, value in one["result"].items() if name != "observed_value" or columns.isdisjoint(pii)
+    }
     return one | {"result": result, "exception_info": without_traces(one["exception_info"] or {})}
 
 

@@ -41,7 +41,12 @@ def report(
         folder = write_pages(workspace.layout, gather(workspace, run))
     page, docs = folder / "run.html", folder / DOCS
     if as_json:
-        found = {"run_id": run, "folder": str(folder), "page": str(page), "data_docs": str(docs) if docs.exists() else None}
+        found = {
+            "run_id": run,
+            "folder": str(folder),
+            "page": str(page),
+            "data_docs": str(docs) if docs.exists() else None,
+        }
         typer.echo(orjson.dumps(found).decode())
     else:
         typer.echo(page)
@@ -90,5 +95,7 @@ def write_docs(layout: "Layout", facts: "RunFacts", path: Path) -> bool:
     from mend.quality.audit import silence
 
     with silence():
-        write_atomic(path, render(orjson.loads(kept.read_bytes()), run_id=facts.report.run_id or "run", pii=facts.pii).encode())
+        write_atomic(
+            path, render(orjson.loads(kept.read_bytes()), run_id=facts.report.run_id or "run", pii=facts.pii).encode()
+        )
     return True

@@ -62,7 +62,7 @@ class QualitySummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QualityResults:
-    """The audit's file. `status` keeps the words users know; `verdict` is what gates read; `seconds` is what it cost."""
+    """The audit's file. `status` keeps the words users know, `verdict` is what gates read, `seconds` what it cost."""
 
     __pydantic_config__ = STRICT
     status: Literal["success", "failure", "no_validation"]

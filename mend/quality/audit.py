@@ -15,7 +15,7 @@ from mend.quality.expectations import build_suite
 from mend.quality.frame import StagedRows
 from mend.quality.merge import merged, raised_in
 from mend.quality.summary import no_validation, summarise
-from mend.quality.vocabulary import EXPECTATIONS
+from mend.quality.vocabulary import DISTINCT, EXPECTATIONS
 from mend.quality.volume import compares, with_history
 from mend.runtime.files import write_json
 
@@ -31,7 +31,7 @@ Found = dict[str, Any]
 """The library's result of one expectation, as JSON."""
 
 
-def audit(  # noqa: PLR0913 - the last three are for callers with a history, with Data Docs, and with little memory
+def audit(
     files: Sequence[Path],
     rules: RuleSet,
     *,
@@ -94,16 +94,30 @@ def _validate(staged: StagedRows, rules: RuleSet, now: datetime, at_once: int) -
         if staged.count <= at_once:
             (frame,) = staged.frames(_columns(rules), staged.count)
             return checkpoint(rules, now)(frame)
-        together = [rule for rule in rules.rules if EXPECTATIONS[rule.expectation].about == "run"]
-        apart = replace(rules, rules=tuple(rule for rule in rules.rules if rule not in together))
-        whole = replace(rules, rules=tuple(together))
-        run = checkpoint(apart, now)
-        parts = [run(frame) for frame in staged.frames(_columns(apart), at_once)] if apart.rules else []
-        if whole.rules:
-            return merged(parts, [checkpoint(whole, now)(staged.whole(_columns(whole)))])
-        return merged(parts, [])
+        return _by_parts(staged, rules, now, at_once)
     except GreatExpectationsError as error:
         raise LibraryError(f"Great Expectations stopped: {error}") from error
+
+
+def _by_parts(staged: StagedRows, rules: RuleSet, now: datetime, at_once: int) -> Found:
+    apart, distinct, whole = (
+        replace(rules, rules=tuple(rule for rule in rules.rules if _group(rule) == group)) for group in range(3)
+    )
+    parts, others = [], []
+    if apart.rules:
+        run = checkpoint(apart, now)
+        parts = [run(frame) for frame in staged.frames(_columns(apart), at_once)]
+    for some, hashed in ((distinct, True), (whole, False)):
+        if some.rules:
+            others.append(checkpoint(some, now)(staged.whole(_columns(some), hashed=hashed)))
+    return merged(parts, others)
+
+
+def _group(rule: Rule) -> int:
+    """Return 0 for what can be judged frame by frame, 1 for what only tells values apart, 2 for all else."""
+    if EXPECTATIONS[rule.expectation].about != "run":
+        return 0
+    return 1 if rule.expectation in DISTINCT else 2
 
 
 def _columns(rules: RuleSet) -> list[str]:

@@ -43,8 +43,10 @@ def build_expectation(rule: Rule, *, now: datetime) -> Any:
 
 
 def _columns(rule: Rule) -> dict[str, str]:
-    if len(rule.columns) < 2:  # noqa: PLR2004 - not a pair
-        return {"column": name for name in rule.columns}
+    if not rule.columns:
+        return {}
+    if len(rule.columns) == 1:
+        return {"column": rule.columns[0]}
     left, right = rule.columns
     return {"column_A": left, "column_B": right, "ignore_row_if": "either_value_is_missing"}
 

@@ -45,8 +45,8 @@ class StagedRows:
         if any(one.num_rows for one in waiting):
             yield _frame(pa.Table.from_batches(waiting))
 
-    def whole(self, columns: Iterable[str]) -> "pd.DataFrame":
-        """Return all rows with the columns in one frame, texts as 63-bit hashes: enough to tell them apart.
+    def whole(self, columns: Iterable[str], *, hashed: bool) -> "pd.DataFrame":
+        """Return all rows with the columns in one frame; `hashed` texts are 63-bit hashes, which tell them apart.
 
         Two of ten million texts share a hash in one run of a hundred thousand.
         """
@@ -57,8 +57,9 @@ class StagedRows:
         series = {}
         with duckdb.connect() as db:
             for name in present:
-                if _is_text(self.schema.field(name).type):
-                    column = db.execute(HASHES.format(name.replace('"', '""')), {"files": self.files}).to_arrow_table()
+                if hashed and _is_text(self.schema.field(name).type):
+                    query = HASHES.format(name.replace('"', '""'))
+                    column: Any = db.execute(query, {"files": self.files}).to_arrow_table()
                 else:
                     column = self.dataset.to_table(columns=[name])
                 series[name] = _series(column.column(0))

@@ -1,6 +1,5 @@
-"""YAML whose every value still knows its line, so that an error can name it."""
+"""A rules file as nodes that still know their lines, read one by one; a whole file at once: mend.runtime.yaml_file."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,24 +9,9 @@ import yaml
 
 from mend.runtime.errors import UserError
 from mend.runtime.nearest import nearest
+from mend.runtime.yaml_file import compose
 
 Node = yaml.Node
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML 1.2 scalars: NO is a country, 010 a code and 2020-01-01 a text, as their writers meant them."""
-
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's own protocol
-
-
-_Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""])
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), "tTfF")
-_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^[-+]?(?:0|[1-9][0-9]*)$"), "-+0123456789")
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?$"),
-    "-+.0123456789",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +22,7 @@ class Document:
 
     def root(self) -> Node:
         """Return the top node. A file that is missing, not text or not YAML is a UserError."""
-        try:
-            node = yaml.compose(self.path.read_text(encoding="utf-8"), Loader=_Loader)
-        except OSError as error:
-            raise UserError(f"{self.path}: cannot be read ({error.strerror}). Check the path.") from error
-        except UnicodeDecodeError as error:
-            raise UserError(f"{self.path}: is not UTF-8 text. Save it as UTF-8.") from error
-        except yaml.MarkedYAMLError as error:
-            line = error.problem_mark.line + 1 if error.problem_mark else 1
-            raise UserError(f"{self.path}:{line}: is not YAML: {error.problem}.") from error
-        except yaml.YAMLError as error:
-            raise UserError(f"{self.path}: is not YAML: {error}.") from error
+        node = compose(self.path)
         if node is None:
             raise UserError(f"{self.path}: is empty.")
         return node

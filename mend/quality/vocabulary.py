@@ -28,8 +28,8 @@ class Term:
 
 
 def _row(word: str, *required: str, optional: tuple[str, ...] = (), severity: RuleSeverity = "quality") -> Term:
-    both = {"required": frozenset(required), "optional": frozenset((*optional, "mostly"))}
-    return Term(word=word, about="rows", severity=severity, **both)
+    may = frozenset((*optional, "mostly"))
+    return Term(word=word, about="rows", severity=severity, required=frozenset(required), optional=may)
 
 
 def _run(word: str, *optional: str, columns: tuple[str, ...] = ("column",)) -> Term:
@@ -68,6 +68,9 @@ EXPECTATIONS = {
     UNIQUE_SHARE: _run("unique_share", *BOUNDS),
     "expect_column_max_to_be_between": _run("max", *BOUNDS, "parse_strings_as_datetimes"),
 }
+
+DISTINCT = frozenset({"expect_column_values_to_be_unique", UNIQUE_SHARE})
+"""Expectations that ask only whether values are equal."""
 
 WHOLE_RUN = frozenset(name for name, term in EXPECTATIONS.items() if term.about != "rows")
 """Expectations whose failure is no failure of single rows, so that no row is counted for it."""

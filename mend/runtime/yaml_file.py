@@ -1,5 +1,6 @@
 """YAML documents that remember their lines, so that an error can name file and line."""
 
+import re
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,43 @@ from mend.runtime.errors import UserError
 from mend.runtime.nearest import nearest
 
 Place = tuple[str | int, ...]
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's where the wheel has it: ten times as fast."""
+
+
+class _Loader(_Base):  # type: ignore[misc]
+    """YAML 1.2 scalars: NO is a country, 010 a code and 2020-01-01 a text, as their writers meant them."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's own protocol
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""])
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), "tTfF")
+_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^[-+]?(?:0|[1-9][0-9]*)$"), "-+0123456789")
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?$"),
+    "-+.0123456789",
+)
+
+
+def compose(path: Path) -> yaml.Node | None:
+    """Read a file as nodes, None for an empty one. One that is missing, not UTF-8 or not YAML is a UserError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        node: yaml.Node | None = yaml.compose(text, Loader=_Loader)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}). Check the path.") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: is not UTF-8 text. Save it as UTF-8.") from error
+    except yaml.MarkedYAMLError as error:
+        line = min(error.problem_mark.line, text.count("\n")) + 1 if error.problem_mark else 1
+        raise UserError(f"{path}:{line}: is not YAML: {error.problem}.") from error
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: is not YAML: {error}.") from error
+    return node
 
 
 @dataclass(frozen=True)
@@ -42,17 +78,13 @@ class YamlFile:
 
 def load_yaml(path: Path) -> YamlFile:
     """Read a YAML file; a file that is missing, not UTF-8 or not YAML is a UserError that says where."""
+    node = compose(path)
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read ({error}).") from error
-    try:
-        node = yaml.compose(text, Loader=LOADER)
         document = None if node is None else yaml.constructor.SafeConstructor().construct_document(node)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise UserError(f"{where}: not YAML: {getattr(error, 'problem', error)}.") from error
+        raise UserError(f"{where}: is not YAML: {getattr(error, 'problem', error)}.") from error
     lines: dict[Place, int] = {}
     twice = walk(node, (), lines) if node is not None else None
     file = YamlFile(path, document, lines)

@@ -59,7 +59,12 @@ def test_the_guides_sink_keeps_every_promise(tmp_path: Path) -> None:
 
     def python(*arguments: str) -> str:
         done = subprocess.run(
-            [sys.executable, *arguments], cwd=tmp_path, env=os.environ | variables, capture_output=True, text=True, check=False
+            [sys.executable, *arguments],
+            cwd=tmp_path,
+            env=os.environ | variables,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

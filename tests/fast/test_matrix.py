@@ -40,6 +40,8 @@ UNKNOWN_AUDIT = {
     "status": "failure",
     "summary": {"total_expectations": 15, "success_count": 14, "failure_count": 0, "unknown_count": 1},
 }
+
+
 def unusual(severity: str = "quality") -> dict[str, Any]:
     """Return an audit in which only the volume of the run failed."""
     volume = {"expectation_type": "expect_table_row_count_to_be_between", "column": "", "severity": severity,

@@ -71,12 +71,14 @@ def test_half_a_copy_of_an_attempt_that_died_is_not_used(tmp_path: Path) -> None
         layout = Layout(settings_of(tmp_path, parquet_out=Path(other) / "out"))
         left = layout.settings.published.parent / ".arriving-out" / "run=r-1" / "event_date=1970-01-01"
         left.mkdir(parents=True)
-        pq.write_table(pa.table({"kafka_topic": ["t"], "kafka_partition": pa.array([0], pa.int32())}), left / "x.parquet")
+        pq.write_table(
+            pa.table({"kafka_topic": ["t"], "kafka_partition": pa.array([0], pa.int32())}), left / "x.parquet"
+        )
         ParquetSink(layout).publish("r-1", stage(layout, "r-1", files=2))
         assert ParquetSink(layout).count("r-1").total() == 4
 
 
-def test_a_folder_of_other_rows_is_not_taken(layout: Layout, tmp_path: Path) -> None:
+def test_a_folder_of_other_rows_is_not_taken(layout: Layout) -> None:
     """A run is not retracted into a folder that holds something else: nothing is changed."""
     sink = ParquetSink(layout)
     sink.publish("r-1", stage(layout, "r-1", files=2))

@@ -29,10 +29,14 @@ pytestmark = pytest.mark.dq
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TICK = timedelta(microseconds=1)
 LOW = datetime(2020, 1, 1, tzinfo=UTC)
-ODD = ["", " ", "a", "A", "ab\n", "a@b.co", "a@b.co\n", "é@ü.de", "日本語 😀", "x'; DROP", "\\", "٣", "\x0b", "\t", "ß", "\x00",
-       "e\u0301", "\u2028", "US", "NO", "null", "nan", "-", "🤦🏼‍♂️", "İ", "a" * 300, "\ufeff", "\u200b"]  # fmt: skip
-PATTERNS = [r"^[a-zA-Z0-9._%+-]+@[a-zA-Z0-9.-]+\.[a-zA-Z]{2,}$", "b$", r"\d", r"^\S*$", r"\s", "^.$", "(?s)^.*$", "^.{2,5}$",
-            r"\w+$", "[^a-z]", "a{,2}$", "(?i)^a", r"\bb\b", "日本", "^$"]  # fmt: skip
+ODD = [
+    "", " ", "a", "A", "ab\n", "a@b.co", "a@b.co\n", "é@ü.de", "日本語 😀", "x'; DROP", "\\", "٣", "\x0b", "\t", "ß",
+    "\x00", "e\u0301", "\u2028", "US", "NO", "null", "nan", "-", "🤦🏼‍♂️", "İ", "a" * 300, "\ufeff", "\u200b",
+]  # fmt: skip
+PATTERNS = [
+    r"^[a-zA-Z0-9._%+-]+@[a-zA-Z0-9.-]+\.[a-zA-Z]{2,}$", "b$", r"\d", r"^\S*$", r"\s", "^.$", "(?s)^.*$",
+    "^.{2,5}$", r"\w+$", "[^a-z]", "a{,2}$", "(?i)^a", r"\bb\b", "日本", "^$",
+]  # fmt: skip
 UNLIKE_ASCII = str.maketrans("", "", "\u212a\u017f")
 """RE2's (?i) takes them for k and s: the one known difference, see below."""
 
@@ -47,15 +51,21 @@ def moments(zone: Any) -> st.SearchStrategy[datetime | None]:
     """Return times on and beside the bounds, and from all of history."""
     edges = [edge for one in (NOW, LOW, NOW - timedelta(hours=2)) for edge in (one, one - TICK, one + TICK)]
     far = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30))  # noqa: DTZ001 - the zone is added below
-    return st.none() | st.sampled_from(edges).map(lambda at: at.replace(tzinfo=zone)) | far.map(
-        lambda at: at.replace(tzinfo=zone)
+    return (
+        st.none()
+        | st.sampled_from(edges).map(lambda at: at.replace(tzinfo=zone))
+        | far.map(lambda at: at.replace(tzinfo=zone))
     )
 
 
 TEXT = st.none() | st.sampled_from(ODD) | st.text(st.characters(codec="utf-8"), max_size=8)
 INTEGERS = st.none() | st.sampled_from([0, 1, -1, 10, 11, 2**53, 2**53 + 1]) | st.integers(-(2**63), 2**63 - 1)
 DAYS = st.none() | st.sampled_from([date(2019, 12, 31), date(2020, 1, 1), date(2026, 1, 1), date(2026, 1, 2)])
-MONEY = st.none() | st.decimals(-(10**9), 10**9, places=2) | st.sampled_from([Decimal("0.10"), Decimal("9.99"), Decimal(10)])
+MONEY = (
+    st.none()
+    | st.decimals(-(10**9), 10**9, places=2)
+    | st.sampled_from([Decimal("0.10"), Decimal("9.99"), Decimal(10)])
+)
 ROWS = st.lists(
     st.fixed_dictionaries(
         {
@@ -89,8 +99,12 @@ def on(columns: str, **arguments: Any) -> list[tuple[tuple[str, ...], dict[str, 
     return [((column,), arguments) for column in columns.split()]
 
 
-SETS = [*on("text coded", value_set=["US", "", "x'; DROP", "é@ü.de", "nan"]), *on("number full real", value_set=[0, 1, 10]),
-        *on("real", value_set=[0.1, 10.5]), *on("flag", value_set=[True])]  # fmt: skip
+SETS = [
+    *on("text coded", value_set=["US", "", "x'; DROP", "é@ü.de", "nan"]),
+    *on("number full real", value_set=[0, 1, 10]),
+    *on("real", value_set=[0.1, 10.5]),
+    *on("flag", value_set=[True]),
+]
 RANGES = [
     *on("number full real money", min_value=0, max_value=10),
     *on("number full real", min_value=0.1, max_value=10.0, strict_min=True, strict_max=True),
@@ -121,7 +135,10 @@ CASES: dict[str, list[tuple[tuple[str, ...], dict[str, Any]]]] = {
     "expect_column_values_to_be_unique": on("text coded number full time flag"),
     "expect_column_to_exist": on("text gone"),
     "expect_column_values_to_be_of_type": [*on("text number", type_="string"), *on("full real", type_="integer")],
-    "expect_table_row_count_to_be_between": [((), {"min_value": 5, "max_value": 20}), ((), {"within": 0.2, "min_runs": 2})],
+    "expect_table_row_count_to_be_between": [
+        ((), {"min_value": 5, "max_value": 20}),
+        ((), {"within": 0.2, "min_runs": 2}),
+    ],
     "expect_column_proportion_of_unique_values_to_be_between": [
         *on("text coded number time", min_value=0.5),
         *on("full", max_value=0.5, strict_max=True),
@@ -177,8 +194,10 @@ def largest(values: list[Any], rule: Rule) -> tuple[str, int]:
 
 def fits(value: Any, rule: Rule) -> str:
     """Say whether a value lies in the rule's bounds; nothing lies in any."""
-    words = {"now": NOW, "now - 2 hours": NOW - timedelta(hours=2)}
-    low, high = (words.get(bound, bound) for bound in (rule.arguments.get("min_value"), rule.arguments.get("max_value")))
+    words: dict[Any, datetime] = {"now": NOW, "now - 2 hours": NOW - timedelta(hours=2)}
+    low, high = (
+        words.get(bound, bound) for bound in (rule.arguments.get("min_value"), rule.arguments.get("max_value"))
+    )
     if value is None:
         return "unknown or fail"
     above = low is None or value >= low

@@ -23,7 +23,8 @@ EVIL = '<img src=x onerror="alert(1)">'
 RULES: list[dict[str, Any]] = [
     {"expectation_type": "expect_column_values_to_match_regex", "column": EVIL, "regex": "<b>*x*</b>${a}",
      "meta": {"notes": "<script>alert(1)</script> [x](https://evil.example) **bold**"}},
-    {"expectation_type": "expect_column_values_to_be_in_set", "column": "b", "value_set": ["<script>", "</td>", "a&lt;b"]},
+    {"expectation_type": "expect_column_values_to_be_in_set", "column": "b",
+     "value_set": ["<script>", "</td>", "a&lt;b"]},
     {"expectation_type": "expect_column_values_to_not_be_null", "column": "gone<br>"},
     {"expectation_type": "expect_column_pair_values_a_to_be_greater_than_b", "column_A": "n", "column_B": EVIL},
     {"expectation_type": "expect_column_max_to_be_between", "column": "n", "max_value": 2},
@@ -59,7 +60,9 @@ class Page(HTMLParser):
 def page(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Return the page of a run whose names, values, rules and notes are hostile."""
     folder = tmp_path_factory.mktemp("docs")
-    (folder / "rules.yml").write_text(json.dumps({"suite": "<i>s</i>", "business_rules": {"a": {"expectations": RULES}}}))
+    (folder / "rules.yml").write_text(
+        json.dumps({"suite": "<i>s</i>", "business_rules": {"a": {"expectations": RULES}}})
+    )
     rows = pa.table({EVIL: ["secret", "b"], "b": ["<script>", None], "n": [1, 31337]})
     pq.write_table(rows, folder / "rows.parquet")
     rules, kept = load_rules(folder / "rules.yml"), folder / "ge_validation.json"
