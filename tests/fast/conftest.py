@@ -107,6 +107,7 @@ NOT_PURE = (
     "test_plan",
     "test_publisher",
     "test_settle",
+    "test_sinks",
     "test_spark_submit",
     "test_store_",
 )
