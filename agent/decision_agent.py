@@ -31,6 +31,7 @@ from agent.wiring import file_journal, file_ports
 from mend.contracts import codec
 from mend.contracts.decision import ActionTaken, DecisionResult, ToolResult
 from mend.runtime.clock import now
+from mend.runtime.faults import fault_point
 
 T = TypeVar("T")
 LEFT_BEHIND = timedelta(hours=24)
@@ -55,6 +56,7 @@ def decide_run(
     """
     judgement, tools = judged(context, rules or Rules())
     journal.record(judgement.decision, log_line(context, judgement.decision))
+    fault_point("decision_recorded")
     taken = act(judgement.acts, tools, ports, context)
     decision = settled(judgement.decision, taken)
     if decision.rules != judgement.decision.rules:
@@ -104,7 +106,8 @@ def first_result(act_: Act, tools: Mapping[str, Tool], ports: Ports, run_id: str
     known = ports.acts.find(key)
     if known is not None:
         return known
-    result = tool_named(tools, act_.tool)(ports, **act_.params)
+    result = tool_named(tools, act_.tool)(replace(ports, key=key), **act_.params)
+    fault_point("act_done")
     if result.success:
         ports.acts.keep(key, run_id, act_.tool, act_.target, result)
     return result

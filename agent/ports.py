@@ -28,15 +28,23 @@ class QuarantineOrder:
     filter_condition: str
     segments: tuple[SegmentFilter, ...]
     quarantined_at: datetime
+    key: str = ""
 
 
 class IncidentPort(Protocol):
     """Where incidents are kept."""
 
     def open(
-        self, incident_type: str, summary: str, context: dict[str, Any], severity: Severity, at: datetime
+        self,
+        incident_type: str,
+        summary: str,
+        context: dict[str, Any],
+        severity: Severity,
+        at: datetime,
+        *,
+        key: str = "",
     ) -> Incident:
-        """Keep a new open incident; durable on return."""
+        """Keep a new open incident; durable on return. A key that was used before returns its incident."""
 
 
 class MappingPort(Protocol):
@@ -53,7 +61,7 @@ class QuarantinePort(Protocol):
     """Where orders to set rows aside are kept until the publishing executes them."""
 
     def record(self, order: QuarantineOrder) -> str:
-        """Keep the order and return the path of the rows to come; two orders never share one."""
+        """Keep the order and return its path; orders share one only if they have the same key."""
 
 
 class RetriggerPort(Protocol):
@@ -82,7 +90,10 @@ class ActPort(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """The world as the tools see it."""
+    """The world as the tools see it.
+
+    `key` is the act's own: a tool that died before its result was kept is called again with the same one.
+    """
 
     incidents: IncidentPort
     mappings: MappingPort
@@ -91,13 +102,14 @@ class Ports:
     notices: NoticePort
     acts: ActPort
     clock: Callable[[], datetime]
+    key: str = ""
 
 
 class JournalPort(Protocol):
     """Where decisions are written down."""
 
     def record(self, decision: DecisionResult, line: DecisionLogLine) -> None:
-        """Write the decision down before its first act; durable on return."""
+        """Write the decision down before its first act; durable on return. The same one again changes nothing."""
 
     def finish(self, decision: DecisionResult) -> None:
         """Write down what was done."""

@@ -20,10 +20,20 @@ class MemoryIncidents:
     opened: list[Incident] = field(default_factory=list)
 
     def open(
-        self, incident_type: str, summary: str, context: dict[str, Any], severity: Severity, at: datetime
+        self,
+        incident_type: str,
+        summary: str,
+        context: dict[str, Any],
+        severity: Severity,
+        at: datetime,
+        *,
+        key: str = "",
     ) -> Incident:
         """Keep the incident."""
-        number = f"incident-{len(self.opened) + 1}"
+        number = f"incident-{key or len(self.opened) + 1}"
+        known = next((one for one in self.opened if one.id == number), None)
+        if known:
+            return known
         self.opened.append(opened(number, incident_type, summary, severity, at, context=context))
         return self.opened[-1]
 
@@ -51,8 +61,9 @@ class MemoryQuarantine:
 
     def record(self, order: QuarantineOrder) -> str:
         """Keep the order."""
-        self.orders.append(order)
-        return f"quarantine/{order.reason}/{len(self.orders)}"
+        if not order.key or order.key not in {one.key for one in self.orders}:
+            self.orders.append(order)
+        return f"quarantine/{order.reason}/{order.key or len(self.orders)}"
 
 
 @dataclass
@@ -104,7 +115,8 @@ class MemoryJournal:
 
     def record(self, decision: DecisionResult, line: DecisionLogLine) -> None:
         """Keep the line and the decision."""
-        self.lines.append(line)
+        if line not in self.lines:
+            self.lines.append(line)
         self.finish(decision)
 
     def finish(self, decision: DecisionResult) -> None:

@@ -79,6 +79,7 @@ def quarantine_records(
         filter_condition=f"({places}) and the row fails a rule" if segments else "the row is rejected",
         segments=segments,
         quarantined_at=ports.clock(),
+        key=ports.key,
     )
     path = ports.quarantine.record(order)
     return done(ports, f"rows to set aside: {order.filter_condition}", quarantine_path=path)
@@ -102,7 +103,7 @@ def escalate_incident(
     valid = [one.value for one in Severity]
     if severity not in valid:
         raise UserError(f"unknown severity '{severity}'.{nearest(severity, valid)}")
-    opened = ports.incidents.open(incident_type, summary, context, Severity(severity), ports.clock())
+    opened = ports.incidents.open(incident_type, summary, context, Severity(severity), ports.clock(), key=ports.key)
     return done(ports, f"incident {opened.id} is open", incident_id=opened.id, incident_type=incident_type)
 
 

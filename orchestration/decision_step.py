@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 from agent.causes import classify
@@ -9,12 +10,14 @@ from agent.context import DecisionContext, History, assemble, read_quality, read
 from agent.decision_agent import decide_run
 from agent.sanity import Problem, anomaly
 from agent.wiring import store_journal, store_ports
-from mend.contracts.codec import to_dict
+from mend.contracts.codec import dumps, loads, to_dict
 from mend.contracts.decision import Action, DecisionResult, Rows
 from mend.contracts.mapping import MappedField
 from mend.contracts.report import RunReport
 from mend.incidents.log import incident_log
 from mend.runtime import clock
+from mend.runtime.faults import fault_point
+from mend.runtime.files import write_atomic
 from mend.store.sums import check_sums
 from mend.store.tables import RunState
 from orchestration.settle import held_rows, settle
@@ -31,6 +34,7 @@ def decide_about(workspace: Workspace, run_id: str) -> DecisionResult:
         decision = recorded.result
     else:
         decision = decide(workspace, evidence(workspace, run_id))
+        fault_point("acts_done")
         workspace.store.runs.advance(run_id, RunState.DECIDED, clock.now())
     settle_run(workspace, run_id, decision)
     return decision
@@ -59,13 +63,32 @@ def evidence(workspace: Workspace, run_id: str) -> DecisionContext:
     """Read the run's report and audit from their files, the history from the store, and check the ledger."""
     layout = workspace.layout
     context = assemble(
-        read_report(content(layout.run_file(run_id, "run_report"))),
-        read_quality(content(layout.run_file(run_id, "ge_results"))),
+        read_report(content_of(layout.run_file(run_id, "run_report"))),
+        read_quality(content_of(layout.run_file(run_id, "ge_results"))),
         history(workspace, run_id),
         now=clock.now().isoformat(),
     )
     problem = ledger_problem(workspace, context)
-    return replace(context, problem=anomaly(Problem.CONTRADICTION, problem)) if problem else context
+    return kept_evidence(
+        workspace, run_id, replace(context, problem=anomaly(Problem.CONTRADICTION, problem)) if problem else context
+    )
+
+
+def kept_evidence(workspace: Workspace, run_id: str, fresh: DecisionContext) -> DecisionContext:
+    """Return the evidence of the decision that is on record about these documents, else keep the fresh one.
+
+    From the same evidence comes the same decision with the same acts: a crash between decision and acts, or between
+    acts and rows, decides nothing anew.
+    """
+    path, recorded = workspace.layout.run_file(run_id, "evidence"), workspace.store.decisions.get(run_id)
+    content = content_of(path)
+    if content is not None and recorded is not None and recorded.result.evidence_hash == sha256(content).hexdigest():
+        kept = loads(DecisionContext, content)
+        if (kept.run_report, kept.ge_results) == (fresh.run_report, fresh.ge_results):
+            return kept
+    write_atomic(path, dumps(fresh))
+    fault_point("evidence_kept")
+    return fresh
 
 
 def ledger_problem(workspace: Workspace, context: DecisionContext) -> str | None:
@@ -105,7 +128,7 @@ def history(workspace: Workspace, run_id: str | None) -> History:
     )
 
 
-def content(path: Path) -> bytes | None:
+def content_of(path: Path) -> bytes | None:
     """Return a file's bytes, None if there is none."""
     return path.read_bytes() if path.exists() else None
 
@@ -143,6 +166,7 @@ def settle_run(workspace: Workspace, run_id: str, decision: DecisionResult) -> N
     """Put every event where the decision wants it, count it there, and write the counts into the ledger."""
     rows = Rows.HOLD if decision.rows is Rows.NOTHING else decision.rows
     settle(workspace.layout, workspace.sink, run_id, rows, decision.hold)
+    fault_point("published")
     published, held = workspace.sink.count(run_id), held_rows(workspace.layout, run_id)
     accepted = sum(part.read.places.accepted for part in workspace.store.ledger.ranges(run_id))
     state = RunState.HELD if rows is Rows.HOLD else RunState.PUBLISHED

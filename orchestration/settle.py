@@ -12,6 +12,7 @@ from mend.contracts.decision import Rows, SegmentFilter
 from mend.curate import sql
 from mend.curate.counts import MISSING_SEGMENT
 from mend.runtime.errors import UserError
+from mend.runtime.faults import fault_point
 from mend.runtime.files import sync_files
 from mend.runtime.layout import Layout
 from mend.sinks.parquet import count_rows, move_folder
@@ -36,6 +37,7 @@ def settle(layout: Layout, sink: Sink, run_id: str, rows: Rows, hold: Sequence[S
     if rows is Rows.HOLD:
         move_once(staged / "accepted", layout.quarantine(run_id) / HELD)
     elif rows in {Rows.PUBLISH, Rows.PUBLISH_EXCEPT_SEGMENT}:
+        fault_point("before_publish")
         sink.publish(run_id, staged / "accepted")
 
 
@@ -43,6 +45,7 @@ def move_once(source: Path, target: Path) -> None:
     """Move a folder unless it was moved before."""
     if source.exists() and not target.exists():
         move_folder(source, target)
+        fault_point("folder_moved")
 
 
 def held_rows(layout: Layout, run_id: str) -> PartitionRows:
@@ -76,6 +79,7 @@ def split_file(path: Path, aside: Path, table: pa.Table, failing: pa.ChunkedArra
     replacement = path.with_suffix(".rest")
     pq.write_table(table.filter(pc.invert(failing)), replacement)
     sync_files((aside, replacement))
+    fault_point("segment_split")
     replacement.replace(path)
 
 

@@ -84,7 +84,8 @@ def command(workspace: Workspace, lag: int | None) -> list[str]:
     """Return the job's command line."""
     jars = ",".join(str(jar) for jar in workspace.spark.jars)
     words = [sys.executable, "-m", "spark.ingest_job", "--pipeline", str(workspace.pipeline.path)]
-    return words + (["--jars", jars] if jars else []) + (["--lag", str(lag)] if lag is not None else [])
+    told = {"--jars": jars or None, "--lag": lag, "--lock": workspace.lock}
+    return words + [word for name, value in told.items() if value is not None for word in (name, str(value))]
 
 
 def environment(workspace: Workspace) -> dict[str, str]:
@@ -99,6 +100,7 @@ def environment(workspace: Workspace) -> dict[str, str]:
         "spark_master": settings.spark_master,
         "processing_duration_minutes": settings.processing_duration_minutes,
         "database_url": settings.store_url,
+        "fault_at": settings.fault_at,
     }
     return dict(os.environ) | {variable(name): str(value) for name, value in told.items()} | workspace.spark.environment
 

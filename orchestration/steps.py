@@ -8,7 +8,7 @@ from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
-from uuid import uuid4
+from uuid import NAMESPACE_OID, uuid5
 
 from agent.causes import classify
 from mend.contracts.decision import DecisionResult
@@ -17,6 +17,7 @@ from mend.incidents.log import incident_log
 from mend.quality.summary import gate
 from mend.runtime import clock
 from mend.runtime.errors import UserError
+from mend.runtime.faults import fault_point
 from mend.store.runs import Run
 from mend.store.tables import RunState
 from orchestration.audit_step import audit_staged
@@ -104,6 +105,7 @@ def run_data_quality(workspace: Workspace, run_id: str) -> StepResult:
         return already("run_data_quality", run)
     results = audit_staged(workspace, run)
     workspace.layout.write(run_id, "ge_results", results)
+    fault_point("audit_written")
     workspace.store.runs.advance(run_id, RunState.AUDITED, clock.now(), quality=results)
     summary = results.summary
     score = f"{summary.success_count} of {summary.total_expectations} expectations passed" if summary else results.error
@@ -187,6 +189,7 @@ def validate_load(workspace: Workspace, run_id: str) -> StepResult:
         "places": {one.place: {"expected": one.expected, "found": one.found} for one in counts},
     }
     workspace.layout.write(run_id, "load_validation", document)
+    fault_point("load_counted")
     if wrong:
         message = "; ".join(f"{one.place}: expected {one.expected} rows, found {one.found}" for one in wrong)
         open_incident(workspace, run_id, message, document)
@@ -202,10 +205,15 @@ def validate_load(workspace: Workspace, run_id: str) -> StepResult:
 
 
 def open_incident(workspace: Workspace, run_id: str, message: str, context: dict[str, Any]) -> None:
-    """Open an incident about rows that are not where they should be."""
-    incident_log(workspace.store, workspace.layout.ops).log_incident(
-        str(uuid4()), "load_validation", f"{run_id}: {message}", Severity.CRITICAL, clock.now(), context=context
+    """Open an incident about rows that are not where they should be; one incident, however often they are counted."""
+    log, known_as = (
+        incident_log(workspace.store, workspace.layout.ops),
+        str(uuid5(NAMESPACE_OID, f"{run_id} {message}")),
     )
+    if log.get_incident(known_as) is None:
+        log.log_incident(
+            known_as, "load_validation", f"{run_id}: {message}", Severity.CRITICAL, clock.now(), context=context
+        )
 
 
 def cleanup_old_data(workspace: Workspace) -> StepResult:
@@ -227,6 +235,7 @@ def remove(folder: Path) -> int:
     if not folder.exists():
         return 0
     shutil.rmtree(folder)
+    fault_point("cleaning")
     return 1
 
 

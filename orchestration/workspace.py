@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mend.contracts.rules import RuleSet
 from mend.quality.rules import load_rules
+from mend.runtime.faults import arm
 from mend.runtime.layout import Layout
 from mend.runtime.pipeline_file import Pipeline, find_pipeline, load_pipeline
 from mend.runtime.settings import Settings
@@ -40,6 +41,7 @@ class Workspace:
 @contextmanager
 def open_workspace(settings: Settings, pipeline_name: str, spark: SparkPlatform | None = None) -> Iterator[Workspace]:
     """Open a pipeline by name or file; what is wrong with its files is a UserError before anything starts."""
+    arm(settings.fault_at)
     pipeline = load_pipeline(find_pipeline(settings.pipelines, pipeline_name))
     layout = Layout(settings)
     sink = choose_sink(layout)

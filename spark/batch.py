@@ -18,9 +18,12 @@ from mend.curate.profiling import profile
 from mend.curate.staging import Manifest, StagedFile, TaskResult, write_manifest
 from mend.curate.tally import Tally, merge
 from mend.runtime import clock
+from mend.runtime.errors import UserError
+from mend.runtime.faults import fault_point
 from mend.runtime.layout import Layout
 from mend.runtime.logging import get_logger
 from mend.store.engine import Store
+from mend.store.runs import Run
 from mend.store.tables import RunState
 from spark.source import OffsetRange, batch_ranges
 from spark.task import RESULT_SCHEMA, curate_task
@@ -67,11 +70,14 @@ def stage_batch(job: Job, frame: "DataFrame", batch_id: int) -> str | None:
         rules_version=job.plan.rules.version,
     )
     if not run.may_be_staged:
+        refuse_other_offsets(job, run_id, ranges)
         log.info("batch_already_decided", state=run.state)
         return run_id
+    fault_point("batch_opened")
     folder = job.layout.staged(run_id)
     shutil.rmtree(folder, ignore_errors=True)
-    results = run_tasks(job, frame, run_id, folder, began)
+    results = run_tasks(job, frame, run, folder, began)
+    fault_point("files_staged")
     files, tally = drop_duplicates(job, run_id, folder, results, began)
     write_manifest(
         folder,
@@ -79,19 +85,38 @@ def stage_batch(job: Job, frame: "DataFrame", batch_id: int) -> str | None:
             run_id=run_id, pipeline=job.plan.pipeline.name, mapping_version=job.plan.mapping_version, files=tuple(files)
         ),
     )
+    fault_point("manifest_written")
     report = make_report(job, run_id, ranges, tally, [folder / one.path for one in files if one.place == "accepted"])
     report = with_times(report, began, clock.now())
     job.layout.write(run_id, "run_report", report)
+    fault_point("report_written")
     with job.store.transaction():
         job.store.ledger.record_ranges(run_id, report.partitions)
-        job.store.runs.advance(run_id, RunState.STAGED, clock.now(), report=report, job_status="success")
+        job.store.runs.advance(
+            run_id, RunState.STAGED, clock.now(), attempt=run.attempts, report=report, job_status="success"
+        )
+    fault_point("batch_staged")
     log.info("run_staged", events=report.total_records, accepted=tally.places.accepted)
     return run_id
 
 
-def run_tasks(job: Job, frame: "DataFrame", run_id: str, folder: Path, now: datetime) -> list[TaskResult]:
+def refuse_other_offsets(job: Job, run_id: str, ranges: Sequence[OffsetRange]) -> None:
+    """Refuse a batch that covers other offsets than its run, which is decided: the checkpoint was lost or changed."""
+    known = {(one.read.topic, one.read.partition): one.read for one in job.store.ledger.ranges(run_id)}
+    for one in ranges:
+        run = known.get((one.topic, one.partition))
+        if run is None or (run.from_offset, run.until_offset) != (one.from_offset, one.until_offset):
+            came = f"[{run.from_offset}, {run.until_offset})" if run else "nothing"
+            raise UserError(
+                f"{run_id} is decided and covers {came} of {one.topic}/{one.partition}; the checkpoint gives its batch "
+                f"[{one.from_offset}, {one.until_offset}). Restore {job.checkpoint} from a backup, or move it away.",
+                exit_code=1,
+            )
+
+
+def run_tasks(job: Job, frame: "DataFrame", run: Run, folder: Path, now: datetime) -> list[TaskResult]:
     """Let the tasks curate and write; only their counts come to the driver."""
-    task = curate_task(job.plan, run_id=run_id, folder=folder, now=now)
+    task = curate_task(job.plan, run_id=run.run_id, folder=folder, now=now, attempt=run.attempts)
     return [loads(TaskResult, row.result) for row in frame.mapInArrow(task, RESULT_SCHEMA).collect()]  # type: ignore[arg-type]
 
 

@@ -7,7 +7,8 @@ The last line of stdout is JSON: {"run_ids": […]}.
 import argparse
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,9 @@ from mend.curate.check import checked_plan
 from mend.curate.plan import make_plan
 from mend.quality.rules import check_columns, load_rules
 from mend.runtime.errors import UserError
+from mend.runtime.faults import arm
 from mend.runtime.layout import Layout
+from mend.runtime.locks import only_one
 from mend.runtime.logging import configure_logging
 from mend.runtime.pipeline_file import Pipeline, find_pipeline, load_pipeline
 from mend.runtime.settings import Settings, load_settings
@@ -62,6 +65,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     cli.add_argument("--pipeline", default="customers", help="name or file of the pipeline")
     cli.add_argument("--jars", type=jar_list, default=(), help="comma separated jars of Spark's Kafka connector")
     cli.add_argument("--lag", type=int, default=None, help="events waiting in the topic, for the report")
+    cli.add_argument("--lock", type=int, default=None, help="the pipeline's lock, open, where the caller holds it")
     cli.add_argument("-v", dest="verbose", action="count", default=1)
     return cli.parse_args(arguments)
 
@@ -73,14 +77,27 @@ def jar_list(text: str) -> tuple[Path, ...]:
 
 def run(settings: Settings, options: argparse.Namespace) -> list[str]:
     """Check the pipeline before Spark starts, then stage what is new."""
+    arm(settings.fault_at)
     pipeline = load_pipeline(find_pipeline(settings.pipelines, options.pipeline))
     rules = load_rules(pipeline.rules_path, pipeline=pipeline.name)
     check_columns(rules, checked_plan(pipeline, rules).columns, pipeline.rules_path)
-    session = make_session(settings.spark_master, name=f"mend-{pipeline.name}", jars=options.jars)
-    try:
-        return ingest(session, settings, pipeline, rules, lag_before=options.lag)
-    finally:
-        session.stop()
+    with alone(Layout(settings), pipeline.name, options.lock):
+        session = make_session(settings.spark_master, name=f"mend-{pipeline.name}", jars=options.jars)
+        try:
+            return ingest(session, settings, pipeline, rules, lag_before=options.lag)
+        finally:
+            session.stop()
+
+
+@contextmanager
+def alone(layout: Layout, pipeline: str, inherited: int | None) -> Iterator[None]:
+    """Lock the pipeline, unless who started the job did, and the checkpoint; a second job is refused."""
+    checkpoint = layout.checkpoint(pipeline)
+    with (
+        only_one(layout.lock(pipeline), pipeline, inherited),
+        only_one(layout.checkpoint_lock(pipeline), f"{pipeline} on the checkpoint {checkpoint}"),
+    ):
+        yield
 
 
 def ingest(

@@ -5,6 +5,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mend.runtime.faults import arm, armed
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -16,9 +18,13 @@ BYTES_AT_ONCE = 64 * 2**20
 
 
 def curate_task(
-    plan: "Plan", *, run_id: str, folder: Path, now: datetime
+    plan: "Plan", *, run_id: str, folder: Path, now: datetime, attempt: int = 1
 ) -> Callable[[Iterator["pa.RecordBatch"]], Iterator["pa.RecordBatch"]]:
-    """Return the function for mapInArrow. A task that is tried again writes files of other names."""
+    """Return the function for mapInArrow. A task that is tried again writes files of other names.
+
+    So does a run that is staged again (`attempt`): a job that was taken for dead and still writes spoils no file.
+    """
+    fault = armed()
 
     def curate(batches: Iterator["pa.RecordBatch"]) -> Iterator["pa.RecordBatch"]:
         import pyarrow as pa
@@ -30,8 +36,10 @@ def curate_task(
         from mend.curate.staging import StagedWriter, TaskResult
         from mend.curate.tally import merge
 
+        arm(fault)
         context = TaskContext.get()
-        task = f"{context.partitionId():05d}-{context.taskAttemptId()}" if context else "00000-0"
+        number = f"{context.partitionId():05d}-{context.taskAttemptId()}" if context else "00000-0"
+        task = f"{number}-{attempt}"
         curator = Curator(plan, decoder(plan.pipeline), run_id=run_id, now=now)
         tallies = []
         with StagedWriter(folder, task) as writer:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mend.contracts import codec
 from mend.contracts.decision import DecisionLogLine, DecisionResult
-from mend.runtime.files import append_line, write_json
+from mend.runtime.files import append_line_once, write_json
 
 
 class FileJournal:
@@ -15,8 +15,8 @@ class FileJournal:
         self.log = log
 
     def record(self, decision: DecisionResult, line: DecisionLogLine) -> None:
-        """Append the line, then replace the file."""
-        append_line(self.log, codec.dumps(line))
+        """Append the line unless it is there, then replace the file."""
+        append_line_once(self.log, codec.dumps(line))
         self.finish(decision)
 
     def finish(self, decision: DecisionResult) -> None:

@@ -11,7 +11,7 @@ from mend.runtime.files import write_json
 
 
 class FileQuarantine:
-    """Keeps `<folder>/<reason>/<YYYYmmdd_HHMMSS>/metadata.json`."""
+    """Keeps `<folder>/<reason>/<YYYYmmdd_HHMMSS>_<first digits of the act's key>/metadata.json`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -20,7 +20,10 @@ class FileQuarantine:
         """Write the order into a folder of its own."""
         # A reason may come from a user's rule or tool: it names a folder here and never leads out of it.
         parent = self.folder / re.sub(r"[^A-Za-z0-9_-]", "_", order.reason)
-        path = new_folder(parent, order.quarantined_at.astimezone(UTC).strftime("%Y%m%d_%H%M%S"))
+        name = order.quarantined_at.astimezone(UTC).strftime("%Y%m%d_%H%M%S")
+        mark = f"_{order.key[:12]}" if order.key else ""
+        begun = sorted(parent.glob(f"*{mark}")) if mark else []
+        path = begun[0] if begun else new_folder(parent, f"{name}{mark}")
         document = {
             "quarantined_at": order.quarantined_at.isoformat(),
             "reason": order.reason,

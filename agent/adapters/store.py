@@ -3,14 +3,15 @@
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
-from uuid import uuid4
 
+from agent.adapters.incident_file import incident_id
 from agent.ports import JournalPort
 from mend.contracts.decision import DecisionLogLine, DecisionResult, ToolResult
 from mend.contracts.incident import Incident, Severity
 from mend.contracts.mapping import MappedField
 from mend.incidents.log import IncidentLog
 from mend.runtime.errors import UserError
+from mend.runtime.faults import fault_point
 from mend.store.decisions import Decisions
 from mend.store.mappings import Mappings
 
@@ -22,11 +23,20 @@ class StoreIncidents:
         self.log = log
 
     def open(
-        self, incident_type: str, summary: str, context: dict[str, Any], severity: Severity, at: datetime
+        self,
+        incident_type: str,
+        summary: str,
+        context: dict[str, Any],
+        severity: Severity,
+        at: datetime,
+        *,
+        key: str = "",
     ) -> Incident:
         """Log the incident and mark it as brought before a person."""
-        opened = self.log.log_incident(str(uuid4()), incident_type, summary, severity, at, context=context)
-        return self.log.escalate_incident(opened.id, "", at)
+        known_as = incident_id(key)
+        if self.log.get_incident(known_as) is None:
+            self.log.log_incident(known_as, incident_type, summary, severity, at, context=context)
+        return self.log.escalate_incident(known_as, "", at)
 
 
 class StoreMappings:
@@ -86,9 +96,11 @@ class StoreJournal:
         self.files = files
 
     def record(self, decision: DecisionResult, line: DecisionLogLine) -> None:
-        """Insert a row, then write the files."""
+        """Insert a row unless it is there, then write the files."""
         bare = replace(decision, actions_taken=())
-        self.decisions.record(decision.run_id, bare, datetime.fromisoformat(decision.timestamp))
+        if not self.decisions.known(decision.run_id, bare):
+            self.decisions.record(decision.run_id, bare, datetime.fromisoformat(decision.timestamp))
+        fault_point("decision_stored")
         self.files.record(decision, line)
 
     def finish(self, decision: DecisionResult) -> None:

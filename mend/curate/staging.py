@@ -19,6 +19,7 @@ from mend.contracts.codec import STRICT, dumps, loads
 from mend.contracts.drift import Count
 from mend.curate.curator import Curated
 from mend.curate.tally import Tally
+from mend.runtime.faults import fault_point
 from mend.runtime.files import sync_files, write_atomic
 
 MANIFEST = "_manifest.json"
@@ -138,6 +139,7 @@ class StagedWriter:
         file.writer.close()
         size = (self.folder / file.path).stat().st_size
         self.files.append(StagedFile(path=file.path, place=file.place, rows=file.rows, bytes=size))
+        fault_point("half_staged")
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

@@ -58,9 +58,24 @@ def write_json(path: Path, document: Any) -> None:
 
 
 def append_line(path: Path, line: bytes) -> None:
-    """Append one line and fsync it; a crash leaves at most one torn last line."""
+    """Append one line and fsync it; a crash leaves at most one torn last line, which the next one ends first."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab") as out:
-        out.write(line + b"\n")
+    with path.open("a+b") as out:
+        end = out.seek(0, os.SEEK_END)
+        torn = end > 0 and os.pread(out.fileno(), 1, end - 1) != b"\n"
+        out.write((b"\n" if torn else b"") + line + b"\n")
         out.flush()
         os.fsync(out.fileno())
+
+
+TAIL = 2**20
+
+
+def append_line_once(path: Path, line: bytes) -> None:
+    """Append one line unless it is among the last ones (1 MB): what died before it could note the line repeats it."""
+    if path.exists():
+        with path.open("rb") as lines:
+            lines.seek(max(lines.seek(0, os.SEEK_END) - TAIL, 0))
+            if line in lines.read().split(b"\n"):
+                return
+    append_line(path, line)

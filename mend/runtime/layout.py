@@ -53,6 +53,14 @@ class Layout:
         sink = self.settings.effective_sink.lower().replace(":", ".")
         return self.settings.checkpoints / sink / pipeline
 
+    def lock(self, pipeline: str) -> Path:
+        """Held by whoever works on a pipeline."""
+        return self.settings.home / "locks" / f"{pipeline}.lock"
+
+    def checkpoint_lock(self, pipeline: str) -> Path:
+        """Held by the ingest job: a checkpoint may be shared by homes that know nothing of each other."""
+        return self.checkpoint(pipeline).with_name(f"{pipeline}.lock")
+
     def run_file(self, run_id: str, name: str) -> Path:
         """Return a run's own copy of a report."""
         return self.ops / "runs" / run_id / f"{name}.json"

@@ -49,6 +49,10 @@ class Settings(BaseSettings):
         description="SQLAlchemy URL of the store (default: SQLite in MEND_HOME/mend.db; PostgreSQL: postgresql+psycopg://…)",
     )
 
+    fault_at: str = Field(
+        "", description="Rehearsal of a crash: the point at which a process kills itself (docs/operations.md)"
+    )
+
     @property
     def home(self) -> Path:
         """Absolute MEND_HOME."""

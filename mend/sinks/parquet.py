@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 from mend.runtime.errors import UserError
+from mend.runtime.faults import fault_point
 from mend.runtime.files import sync_files, sync_folder
 from mend.runtime.layout import Layout
 from mend.sinks.port import PartitionRows
@@ -80,6 +81,7 @@ def move_folder(source: Path, target: Path) -> None:
         shutil.rmtree(arriving, ignore_errors=True)
         shutil.copytree(source, arriving)
         sync_files(arriving.rglob("*"))
+        fault_point("run_arriving")
         arriving.rename(target)
         shutil.rmtree(source)
     sync_folder(target.parent)

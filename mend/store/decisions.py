@@ -68,6 +68,12 @@ class Decisions:
         found = self._newest(select(*_COLUMNS).where(decisions.c.run_id == run_id), 1)
         return found[0] if found else None
 
+    def known(self, run_id: str | None, decision: DecisionResult) -> bool:
+        """Return whether this very decision about the run was recorded."""
+        made = select(decisions.c.result).where(decisions.c.run_id == run_id)
+        with self.database.reading() as connection:
+            return decision in connection.scalars(made).all()
+
     def history(self, limit: int = 20) -> tuple[RecordedDecision, ...]:
         """Return the newest decisions, newest first."""
         return self._newest(select(*_COLUMNS), limit)

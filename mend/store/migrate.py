@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from sqlalchemy import Connection, Engine, text
 
 from mend.runtime.errors import UserError
+from mend.runtime.faults import fault_point
 from mend.store.database import BEGIN, Database, unavailable_said
 from mend.store.tables import REVISION, VERSION_TABLE
 
@@ -33,6 +34,7 @@ def prepare(database: Database) -> None:
             if connection.dialect.name == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
             upgrade(connection)
+            fault_point("migrating")
 
 
 def is_current(database: Database) -> bool:

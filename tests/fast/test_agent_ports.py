@@ -70,11 +70,13 @@ def order(reason: str = "dq_localised", at: datetime = NOON) -> QuarantineOrder:
 
 
 def test_an_incident_is_opened(ports: Ports) -> None:
-    """An incident is kept open with what it was opened with; two have two ids."""
+    """An incident is kept open with what it was opened with; two have two ids, the same act's one is the same one."""
     first, second = (
         ports.incidents.open("late_over_limit", "too late", {"run_id": "r"}, Severity.HIGH, NOON) for _ in range(2)
     )
     assert first.id != second.id
+    once, again = (ports.incidents.open("t", "s", {}, Severity.LOW, NOON, key="act-1") for _ in range(2))
+    assert once.id == again.id != first.id
     assert (first.incident_type, first.summary, first.severity) == ("late_over_limit", "too late", Severity.HIGH)
     assert (first.status, first.context["run_id"]) == (IncidentStatus.OPEN, "r")
     assert datetime.fromisoformat(first.created_at) == NOON
@@ -89,9 +91,13 @@ def test_a_mapping_gets_a_version_once(ports: Ports) -> None:
 
 
 def test_orders_never_share_a_path(ports: Ports) -> None:
-    """Two orders of the same second and reason lie in two places."""
+    """Two orders of the same second and reason lie in two places; the order of the same act lies where it lay."""
     paths = [ports.quarantine.record(order()) for _ in range(3)]
     assert len(set(paths)) == 3
+    later = order(at=NOON + timedelta(hours=1))
+    assert ports.quarantine.record(replace(order(), key="act-1")) == ports.quarantine.record(
+        replace(later, key="act-1")
+    )
 
 
 def test_requests_are_taken(ports: Ports) -> None:
@@ -130,8 +136,8 @@ def test_file_journal(tmp_path: Path) -> None:
     context = scenario({"late_records": 500})
     decision = decide(context, load_matrix())
     journal = file_journal(tmp_path / "agent_decision.json")
-    for _ in range(2):
-        journal.record(decision, log_line(context, decision))
+    for one in (decision, decision, replace(decision, timestamp="2026-01-02T00:00:00+00:00")):
+        journal.record(one, log_line(context, one))
     document = orjson.loads((tmp_path / "agent_decision.json").read_bytes())
     assert {"decision", "reasoning", "actions_taken", "confidence", "escalation_required", "timestamp"} <= set(document)
     lines = [orjson.loads(line) for line in (tmp_path / "decision_log.jsonl").read_bytes().splitlines()]

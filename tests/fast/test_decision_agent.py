@@ -263,7 +263,7 @@ def test_a_tool_that_says_it_failed_has_failed(tmp_path: Path) -> None:
     assert first.rules == ("healthy", "act_failed")
     assert [one.result.success for one in first.actions_taken] == [False, True]
     kept = [result.message for result in ports.acts.results.values()]
-    assert kept == ["incident incident-1 is open"]
+    assert kept == [f"incident {ports.incidents.opened[0].id} is open"]
 
 
 def test_a_journal_that_cannot_be_written_stops_everything() -> None:

@@ -17,6 +17,7 @@ VARIABLES = {
     "SPARK_MASTER": "spark_master",
     "SPARK_CHECKPOINT_LOCATION": "spark_checkpoint_location", "SNOWFLAKE_ACCOUNT": "snowflake_account",
     "PROCESSING_DURATION_MINUTES": "processing_duration_minutes", "DATABASE_URL": "database_url",
+    "FAULT_AT": "fault_at",
 }  # fmt: skip
 
 
@@ -61,7 +62,7 @@ VALUES: dict[str, tuple[str, Any]] = {
     "KAFKA_TOPIC": ("other",) * 2, "SINK_MODE": ("SNOWFLAKE", SinkMode.SNOWFLAKE), "PARQUET_OUT": ("/o", Path("/o")),
     "SPARK_MASTER": ("spark://spark-master:7077",) * 2, "SPARK_CHECKPOINT_LOCATION": ("/c", Path("/c")),
     "SNOWFLAKE_ACCOUNT": ("xy12345",) * 2, "PROCESSING_DURATION_MINUTES": ("5", 5),
-    "DATABASE_URL": ("postgresql+psycopg://x/y",) * 2,
+    "DATABASE_URL": ("postgresql+psycopg://x/y",) * 2, "FAULT_AT": ("published:3",) * 2,
 }  # fmt: skip
 
 
