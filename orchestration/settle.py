@@ -2,15 +2,18 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from mend.contracts.codec import ContractError
 from mend.contracts.decision import Rows, SegmentFilter
 from mend.curate import sql
 from mend.curate.counts import MISSING_SEGMENT
+from mend.curate.staging import drop_unnamed, read_manifest
 from mend.runtime.errors import UserError
 from mend.runtime.faults import fault_point
 from mend.runtime.files import sync_files
@@ -24,6 +27,7 @@ HELD = "reason=held"
 def settle(layout: Layout, sink: Sink, run_id: str, rows: Rows, hold: Sequence[SegmentFilter]) -> None:
     """Move a staged run: quarantine and dead letters first, what readers see last."""
     staged = layout.staged(run_id)
+    forget_unnamed(staged)
     if rows is Rows.PUBLISH_EXCEPT_SEGMENT:
         if not hold:
             raise UserError(f"{run_id}: a segment is to be held, and none is named. Nothing was moved.", exit_code=3)
@@ -39,6 +43,12 @@ def settle(layout: Layout, sink: Sink, run_id: str, rows: Rows, hold: Sequence[S
     elif rows in {Rows.PUBLISH, Rows.PUBLISH_EXCEPT_SEGMENT}:
         fault_point("before_publish")
         sink.publish(run_id, staged / "accepted")
+
+
+def forget_unnamed(staged: Path) -> None:
+    """Remove what a job that was taken for dead wrote after the run was staged; without a manifest nothing is known."""
+    with suppress(OSError, ContractError):
+        drop_unnamed(staged, read_manifest(staged))
 
 
 def move_once(source: Path, target: Path) -> None:

@@ -55,6 +55,12 @@ class Reader:
         self.thread.join()
         self.look()
 
+    def look_soon(self) -> None:
+        """Wait until a look that begins now has ended."""
+        begun = self.looks
+        while self.looks < begun + 2 and self.thread.is_alive():
+            time.sleep(self.pause)
+
     def watch(self) -> None:
         """Look again and again."""
         while not self.stop.is_set():

@@ -23,6 +23,7 @@ from mend.runtime.faults import fault_point
 from mend.runtime.files import sync_files, write_atomic
 
 MANIFEST = "_manifest.json"
+PLACES = ("accepted", "rejected", "dead_letters", "duplicates", "keys")
 MOST_OPEN = 16
 """Files a task keeps open; one event from the year 9999 must not exhaust the descriptors."""
 
@@ -144,12 +145,18 @@ class StagedWriter:
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Remove what no manifest names, then write the manifest; after it the run's folder is complete and durable."""
-    named = {folder / one.path for one in manifest.files}
-    for path in folder.rglob("*.parquet"):
-        if path not in named:
-            path.unlink()
-    sync_files(named)
+    drop_unnamed(folder, manifest)
+    sync_files(folder / one.path for one in manifest.files)
     write_atomic(folder / MANIFEST, dumps(manifest))
+
+
+def drop_unnamed(folder: Path, manifest: Manifest) -> None:
+    """Remove the files of the run's places that the manifest does not name."""
+    named = {folder / one.path for one in manifest.files}
+    for place in PLACES:
+        for path in (folder / place).rglob("*.parquet"):
+            if path not in named:
+                path.unlink()
 
 
 def read_manifest(folder: Path) -> Manifest:

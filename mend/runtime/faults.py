@@ -36,6 +36,9 @@ POINTS = {
 }
 """Every point, and what a crash leaves behind there."""
 
+KILLED_AT = "rehearsal: killed at "
+"""The last words of a process, on stderr: a rehearsal is not to be taken for the real thing."""
+
 WRITTEN = re.compile(r"([a-z_]+)(?::([1-9]\d*))?")
 
 
@@ -83,4 +86,5 @@ def fault_point(name: str) -> None:
         return
     _armed[0].left -= 1
     if not _armed[0].left:
+        os.write(2, f"{KILLED_AT}{name}\n".encode())
         os.kill(os.getpid(), signal.SIGKILL)

@@ -77,11 +77,31 @@ def move_folder(source: Path, target: Path) -> None:
     if source.stat().st_dev == target.parent.stat().st_dev:
         source.rename(target)
     else:
-        arriving = beside(target, "arriving")
+        arriving = arriving_at(target)
         shutil.rmtree(arriving, ignore_errors=True)
-        shutil.copytree(source, arriving)
+        copy_files(source, arriving)
         sync_files(arriving.rglob("*"))
         fault_point("run_arriving")
         arriving.rename(target)
         shutil.rmtree(source)
     sync_folder(target.parent)
+
+
+def arriving_at(target: Path) -> Path:
+    """Return where a copy may grow: beside the target's folder, or in it if that is a disk of its own.
+
+    No reader sees the latter: a folder of readable rows that is a disk of its own is refused at the start.
+    """
+    elsewhere = target.parent.parent.stat().st_dev != target.parent.stat().st_dev
+    return target.parent / f".arriving-{target.name}" if elsewhere else beside(target, "arriving")
+
+
+def copy_files(source: Path, target: Path) -> None:
+    """Copy a folder; unlike `copytree` it stops at the first error, which says that the disk is full if it is."""
+    target.mkdir(parents=True)
+    for path in sorted(source.rglob("*")):
+        copy = target / path.relative_to(source)
+        if path.is_dir():
+            copy.mkdir()
+        else:
+            shutil.copyfile(path, copy)

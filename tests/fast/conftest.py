@@ -102,6 +102,7 @@ def curate(customers: Plan) -> Callable[..., Curated]:
 
 NOT_PURE = (
     "test_cli",
+    "test_faults",
     "test_leash",
     "test_load_check",
     "test_plan",
