@@ -5,11 +5,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV = $$(command -v uv || echo $(BIN)/uv)
 INSTALL = UV_COMPILE_BYTECODE=1 $(UV) pip install $$([ -t 2 ] || echo --quiet) --python $(BIN)/python
+KILLS ?= 10
+EVENTS ?= 100000
+SEED ?= 1
 PYTEST = $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
 .PHONY: help demo setup install-deps dev-setup test test-fast test-agent test-dq test-spark test-coverage fmt lint \
-  lint-fix ci-test debug bench acceptance producer-test spark-submit clean lock
+  lint-fix ci-test debug chaos bench acceptance producer-test spark-submit clean lock
 
 help: ## this list
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -67,6 +70,9 @@ producer-test: $(VENV)/task ## send events for a minute to KAFKA_BROKER
 
 spark-submit: $(VENV)/task ## run the ingest job by hand against SPARK_MASTER
 	@$(BIN)/mend step run_spark_job
+
+chaos: $(VENV)/task ## kill running pipelines and count what is lost or twice: KILLS=10 EVENTS=100000 SEED=1
+	@exec $(BIN)/python -m bench.chaos --kills $(KILLS) --events $(EVENTS) --seed $(SEED) $(if $(JSON),--json)
 
 bench: $(VENV)/dev ## measure against peers; renews the table in bench/README.md
 	@$(BIN)/python -m bench.all

@@ -14,6 +14,7 @@ import producer.__main__ as producer_command
 from agent.decision_agent import parser
 from cli.main import cli
 from mend.contracts.schemas import CONTRACTS, FOLDER, documents
+from mend.runtime.faults import POINTS
 from mend.runtime.pipeline_file import KEYS
 from mend.runtime.settings import Settings, variable
 from mend.store.tables import RunState
@@ -226,6 +227,13 @@ def test_every_setting_is_explained() -> None:
     """The operator finds each environment variable, and none that is not read."""
     rows = first_column(section(ROOT / "docs" / "operations.md", "Settings"))[1:]
     assert set(rows) == {variable(name) for name in Settings.model_fields}
+
+
+def test_every_fault_point_is_explained() -> None:
+    """Who rehearses a crash finds each point, in the order of a run, with what it leaves behind."""
+    table = section(ROOT / "docs" / "operations.md", "Rehearse a crash")
+    assert first_column(table)[1:] == list(POINTS)
+    assert all(f"| `{name}` | {left} |" in table for name, left in POINTS.items())
 
 
 def test_every_state_is_explained() -> None:

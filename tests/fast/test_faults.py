@@ -226,9 +226,12 @@ CONTROLS = {
 
 
 @pytest.mark.parametrize("name", CONTROLS)
-def test_without_its_protection_the_damage_shows(tmp_path: Path, processes: ForkServerContext, name: str) -> None:
+def test_without_its_protection_the_damage_shows(
+    tmp_path: Path, processes: ForkServerContext, audits: Path, name: str
+) -> None:
     """The same crash with the protection taken away loses, doubles or half shows: the tests above can fail."""
-    world, control = World(home=tmp_path), CONTROLS[name]
+    control = CONTROLS[name]
+    world = World(home=tmp_path, audits=None if control.work is careless else audits)
     with Reader(world.settings.published, key=KEY, pause=0.01) as reader:
         assert crashing(world, control.point, control.work, processes) == KILLED
         crashing(world, "", control.work, processes)
@@ -404,6 +407,19 @@ def full(disk: Path) -> Iterator[None]:
             pass
     yield
     ballast.unlink()
+
+
+def test_a_command_is_killed_by_its_environment(tmp_path: Path, processes: ForkServerContext, audits: Path) -> None:
+    """FAULT_AT reaches a step that a scheduler starts; it says that it was a rehearsal, and the next one goes on."""
+    world = World(home=tmp_path, audits=audits)
+    assert crashing(world, "published", drive, processes) == KILLED
+    mend = [str(Path(sys.executable).with_name("mend")), "step", "agent_decide"]
+    variables = {"MEND_HOME": str(tmp_path), "MEND_PIPELINES": str(ROOT / "pipelines"), "FAULT_AT": "published"}
+    died = subprocess.run(mend, env=os.environ | variables, capture_output=True, text=True, check=False, timeout=60)
+    assert (died.returncode, died.stdout) == (KILLED, "")
+    assert died.stderr.endswith("rehearsal: killed at published\n")
+    assert crashing(world, "", drive, processes) == DONE
+    assert total(world).whole
 
 
 def test_a_point_that_does_not_exist_is_told(tmp_path: Path) -> None:
