@@ -27,6 +27,7 @@ from mend.runtime.pipeline_file import Pipeline, find_pipeline, load_pipeline
 from mend.runtime.settings import Settings, load_settings
 from mend.store.engine import open_store
 from spark.batch import Job, stage_batch
+from spark.checkpoint import forget_torn_entries
 from spark.failure import explained
 from spark.session import make_session
 from spark.source import kafka_stream
@@ -112,6 +113,7 @@ def ingest(
     layout = Layout(settings)
     checkpoint = layout.checkpoint(pipeline.name)
     run_ids: list[str] = []
+    forget_torn_entries(checkpoint)
     with open_store(settings.store_url) as store:
         plan = make_plan(pipeline, rules, store.mappings.current(pipeline.name))
 

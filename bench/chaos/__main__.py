@@ -2,6 +2,7 @@
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -21,6 +22,7 @@ TARGET_SECONDS = 30
 def main() -> int:
     """Run a campaign; 0 when nothing was lost, doubled or half seen, else 1."""
     asked = parse()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder = Path(tempfile.mkdtemp(prefix="mend-chaos-"))
     say(f"{asked.kills} kills over {asked.events:,} events, seed {asked.seed}; what happens is in {folder}")
     say(HEAD)

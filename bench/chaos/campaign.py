@@ -82,7 +82,7 @@ class Campaign:
             self.broker = stack.enter_context(KafkaBroker(self.java, self.jars.kafka, self.folder / "kafka"))
             create_topic(self.broker.bootstrap, TOPIC, PARTITIONS)
             self.sender = stack.enter_context(Sender(self.broker.bootstrap, TOPIC, self.seed))
-            self.reader = stack.enter_context(Reader(self.published, key=("id", "event_ts")))
+            self.reader = stack.enter_context(Reader(self.published, key=("id", "event_ts"), pause=0.2))
             stack.callback(self.end)
             self.portion()
             self.recover(time.monotonic())

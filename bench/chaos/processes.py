@@ -23,7 +23,7 @@ PARTS: Mapping[str, Callable[[str], bool]] = {
 }
 """Parts of a run by words of their command lines."""
 
-POLL_SECONDS = 0.05
+POLL_SECONDS = 0.1
 LONGEST_SECONDS = 240.0
 
 

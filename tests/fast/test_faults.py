@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import orjson
@@ -301,13 +301,28 @@ def by_hand(variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
 
 
-def woken_late(world: World) -> None:
-    """Let a job that was taken for dead wake up when another has staged its batch: it was no crash, but a pause."""
+def paused(world: World, meanwhile: Callable[[Workspace], object]) -> None:
+    """Let a job pause before it writes: it is taken for dead, something else happens, then it wakes up."""
     with open_workspace(world.settings, "customers") as workspace:
-        log_start(job_of(workspace).checkpoint)
-        log_offsets(job_of(workspace).checkpoint, 0)
-        staging: Staging = stage_batch
-        staging(job_of(workspace), Pausing(records(0), lambda: drive(world)), 0)
+        job, staging = job_of(workspace), cast("Staging", stage_batch)
+        log_start(job.checkpoint)
+        log_offsets(job.checkpoint, 0)
+        staging(job, Pausing(records(0), lambda: meanwhile(workspace)), 0)
+
+
+def woken_late(world: World) -> None:
+    """Wake up when another run has published the batch."""
+    paused(world, lambda _: drive(world))
+
+
+def woken_soon(world: World) -> None:
+    """Wake up when another job has begun the batch anew."""
+
+    def begun(workspace: Workspace) -> None:
+        job = job_of(workspace)
+        workspace.store.runs.open_run(job.run_id(0), "customers", job.query_id, 0, clock.now())
+
+    paused(world, begun)
 
 
 class Pausing(LocalFrame):
@@ -324,15 +339,37 @@ class Pausing(LocalFrame):
         return super().collect()
 
 
-def test_a_job_that_wakes_up_late_spoils_nothing(tmp_path: Path, processes: ForkServerContext, audits: Path) -> None:
-    """Overtaken by the run that took over its batch, it is told so; what that run published stays as it is."""
+@pytest.mark.parametrize(("work", "told"), [(woken_late, "is validated"), (woken_soon, "was replayed (attempt 2")])
+def test_a_job_that_wakes_up_late_spoils_nothing(
+    tmp_path: Path, processes: ForkServerContext, audits: Path, work: Work, told: str
+) -> None:
+    """Overtaken by another that took over its batch, it is told so; what that one published stays as it is."""
     world = World(home=tmp_path, audits=audits)
     with Reader(world.settings.published, key=KEY, pause=0.01) as reader:
-        assert crashing(world, "", woken_late, processes) == TOLD
-    assert "Another process may have moved it" in world.refusal
-    assert crashing(world, "", drive, processes) == DONE
+        assert crashing(world, "", work, processes) == TOLD
+        assert told in world.refusal
+        assert crashing(world, "", drive, processes) == DONE
     assert total(world).whole
     assert not reader.anomalies
+
+
+@pytest.mark.parametrize("protected", [True, False])
+def test_what_is_written_after_the_manifest_is_not_published(
+    tmp_path: Path, processes: ForkServerContext, audits: Path, protected: bool
+) -> None:
+    """A worker that outlived its job still writes: its file goes before the run moves, else its rows are twice."""
+    world = World(home=tmp_path, audits=audits)
+    assert crashing(world, "batch_staged", drive, processes) == KILLED
+    file = next(tmp_path.glob("staging/run=*0/accepted/**/*.parquet"))
+    shutil.copyfile(file, file.with_name("part-late.parquet"))
+    assert crashing(world, "", drive if protected else trusting, processes) == (DONE if protected else TOLD)
+    assert total(world).whole == protected
+
+
+def trusting(world: World) -> None:
+    """Publish whatever lies in the run's folder."""
+    instead(orchestration__settle__forget_unnamed=lambda _: None)
+    drive(world)
 
 
 def test_a_store_that_is_locked_is_waited_for_and_then_named(

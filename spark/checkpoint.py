@@ -1,0 +1,34 @@
+"""The newest entries of Spark's checkpoint after a crash of the machine: Spark does not sync them to the disk."""
+
+from pathlib import Path
+
+import orjson
+
+from mend.runtime.logging import get_logger
+
+LINES = {"commits": 2, "offsets": 3}
+"""Lines of a whole entry, commits before offsets: a batch is committed only if both are."""
+
+
+def forget_torn_entries(checkpoint: Path) -> None:
+    """Remove a newest commit, or newest offsets without a commit, that are half written: their batch is read again.
+
+    It keeps its run. Should that be decided about other offsets than the batch has now, the batch is refused.
+    """
+    for log, lines in LINES.items():
+        number = max((int(path.name) for path in (checkpoint / log).glob("[0-9]*")), default=None)
+        entry = checkpoint / log / str(number)
+        committed = log == "offsets" and (checkpoint / "commits" / str(number)).exists()
+        if number is not None and not committed and not is_whole(entry.read_bytes(), lines):
+            get_logger().warning("torn_checkpoint_entry_forgotten", entry=str(entry))
+            entry.unlink()
+            entry.with_name(f".{number}.crc").unlink(missing_ok=True)
+
+
+def is_whole(content: bytes, lines: int) -> bool:
+    """Whether all lines are there, and each after the version is JSON."""
+    version, *rest = content.split(b"\n")
+    try:
+        return version == b"v1" and len([orjson.loads(line) for line in rest]) >= lines - 1
+    except orjson.JSONDecodeError:
+        return False
