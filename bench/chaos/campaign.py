@@ -19,6 +19,7 @@ from embedded.kafka_broker import KafkaBroker, create_topic
 from mend.runtime.errors import UserError
 from mend.runtime.faults import POINTS
 from mend.store.engine import open_store
+from mend.store.tables import RunState
 
 TOPIC, PIPELINE, PARTITIONS = "customers", "customers", 4
 ELSEWHERE = {"segment_split", "run_arriving", "migrating"}
@@ -166,7 +167,8 @@ class Campaign:
         if not (self.home / "mend.db").exists():
             return "no store"
         with open_store(f"sqlite:///{self.home / 'mend.db'}") as store:
-            return ", ".join(run.state.value for run in store.runs.unfinished(PIPELINE)) or "nothing unfinished"
+            newest = store.runs.recent(PIPELINE, 5)
+        return ", ".join(run.state.value for run in newest if run.state is not RunState.VALIDATED) or "all validated"
 
     def damage(self) -> tuple[int, int]:
         """Count holes below the newest settled event of each partition, and events that are there twice."""

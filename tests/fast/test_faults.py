@@ -353,6 +353,31 @@ def test_a_job_that_wakes_up_late_spoils_nothing(
     assert not reader.anomalies
 
 
+def test_a_batch_with_other_offsets_than_its_run_is_refused(
+    tmp_path: Path, processes: ForkServerContext, audits: Path
+) -> None:
+    """The end of the checkpoint was lost and made anew: what a decided run does not cover is not taken for read."""
+    world = World(home=tmp_path, audits=audits)
+    assert crashing(world, "", drive, processes) == DONE
+    checkpoint = Layout(world.settings).checkpoint("customers")
+    (checkpoint / "commits" / "1").unlink()
+    assert crashing(world, "", longer, processes) == TOLD
+    assert "customers-5eed5eed-000001 is decided and covers [204, 294) of customers/0; the checkpoint" in world.refusal
+    assert crashing(world, "", drive, processes) == DONE
+    assert total(world).whole
+
+
+def longer(world: World) -> None:
+    """Read a batch again, with offsets that go on further than before."""
+
+    def staging(job: Job, frame: Any, number: int) -> str | None:
+        entry = job.checkpoint / "offsets" / str(number)
+        entry.write_bytes(entry.read_bytes().replace(b"294", b"300"))
+        return stage_batch(job, frame, number)
+
+    drive(world, staging=staging)
+
+
 @pytest.mark.parametrize("protected", [True, False])
 def test_what_is_written_after_the_manifest_is_not_published(
     tmp_path: Path, processes: ForkServerContext, audits: Path, protected: bool
