@@ -328,7 +328,7 @@ def woken_soon(world: World) -> None:
 class Pausing(LocalFrame):
     """A frame whose task is overtaken before it writes."""
 
-    def __init__(self, table: pa.Table, meanwhile: Callable[[], None]) -> None:
+    def __init__(self, table: pa.Table, meanwhile: Callable[[], object]) -> None:
         """Do something before the task runs."""
         super().__init__(table)
         self.meanwhile = meanwhile
