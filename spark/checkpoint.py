@@ -13,7 +13,8 @@ LINES = {"commits": 2, "offsets": 3}
 def forget_torn_entries(checkpoint: Path) -> None:
     """Remove a newest commit, or newest offsets without a commit, that are half written: their batch is read again.
 
-    It keeps its run. Should that be decided about other offsets than the batch has now, the batch is refused.
+    A checksum without its entry goes too, or Spark could not write the entry again: who deletes one by hand leaves it.
+    The batch keeps its run. Should that be decided about other offsets than the batch has now, the batch is refused.
     """
     for log, lines in LINES.items():
         number = max((int(path.name) for path in (checkpoint / log).glob("[0-9]*")), default=None)
@@ -22,7 +23,9 @@ def forget_torn_entries(checkpoint: Path) -> None:
         if number is not None and not committed and not is_whole(entry.read_bytes(), lines):
             get_logger().warning("torn_checkpoint_entry_forgotten", entry=str(entry))
             entry.unlink()
-            entry.with_name(f".{number}.crc").unlink(missing_ok=True)
+        for checksum in (checkpoint / log).glob(".[0-9]*.crc"):
+            if not checksum.with_name(checksum.stem[1:]).exists():
+                checksum.unlink()
 
 
 def is_whole(content: bytes, lines: int) -> bool:

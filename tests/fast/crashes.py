@@ -25,8 +25,10 @@ from mend.runtime.errors import UserError
 from mend.runtime.faults import arm
 from mend.runtime.files import write_atomic
 from mend.runtime.settings import Settings, SinkMode, load_settings
+from mend.store.runs import Run
 from orchestration import steps
-from orchestration.steps import FINISHING, audit_staged, cleanup_old_data, unfinished_runs
+from orchestration.audit_step import audit_staged
+from orchestration.steps import FINISHING, cleanup_old_data, unfinished_runs
 from orchestration.storage import at_work, refusals_told
 from orchestration.workspace import Workspace, open_workspace
 from spark.batch import Job, stage_batch
@@ -148,12 +150,12 @@ def drive(world: World, change: Change = same, staging: Staging = stage_batch) -
         cleanup_old_data(workspace)
 
 
-def remembered(audits: Path, workspace: Workspace, run_id: str) -> QualityResults:
+def remembered(audits: Path, workspace: Workspace, run: Run) -> QualityResults:
     """Audit the rows of a batch once; they are the same in every world, and an audit takes half of a run's time."""
-    path = audits / f"{run_id[-1]}.json"
+    path = audits / f"{run.run_id[-1]}.json"
     if not path.exists():
-        write_atomic(path, dumps(audit_staged(workspace, run_id)))
-    return replace(loads(QualityResults, path.read_bytes()), run_id=run_id, timestamp=clock.now().isoformat())
+        write_atomic(path, dumps(audit_staged(workspace, run)))
+    return replace(loads(QualityResults, path.read_bytes()), run_id=run.run_id, timestamp=clock.now().isoformat())
 
 
 def finish(workspace: Workspace) -> None:

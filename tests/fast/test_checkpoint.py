@@ -50,6 +50,16 @@ def test_a_torn_newest_entry_is_forgotten(checkpoint: Path, log: str, size: int)
     assert entries(checkpoint) == [name for name in before if name not in {f"{log}/1", f"{log}/.1.crc"}]
 
 
+@pytest.mark.parametrize("log", ["offsets", "commits"])
+def test_a_checksum_without_its_entry_is_removed(checkpoint: Path, log: str) -> None:
+    """Who deletes an entry by hand may leave its checksum: Spark could not write the entry again."""
+    before = entries(checkpoint)
+    write(checkpoint / log / "1", b"")
+    (checkpoint / log / "1").unlink()
+    forget_torn_entries(checkpoint)
+    assert entries(checkpoint) == [name for name in before if name not in {f"{log}/1", f"{log}/.1.crc"}]
+
+
 def test_torn_offsets_of_a_committed_batch_are_not_touched(checkpoint: Path) -> None:
     """That is no crash: what was committed would be read again as something else, so Spark is to say so."""
     write(checkpoint / "commits" / "1", COMMIT)
