@@ -11,17 +11,18 @@ from typing import Any
 import orjson
 
 from mend.runtime.errors import UserError
-from producer.customers import SEGMENT_VERSION, Event
+from producer.events import Event
 
 MAGIC = b"\x00"
-VERSIONS = range(1, SEGMENT_VERSION + 1)
-CONTAINER_SCHEMA = Path("/app/schemas/customer_events.avsc")
-OWN_SCHEMA = Path(__file__).parent.parent / "kafka" / "schemas" / "customer_events.avsc"
+VERSIONS = range(1, 4)
+CONTAINER_SCHEMAS = Path("/app/schemas")
+SCHEMAS = Path(__file__).parent.parent / "kafka" / "schemas"
+OWN_SCHEMA = SCHEMAS / "customer_events.avsc"
 
 
-def default_schema_path() -> Path:
+def default_schema_path(file: str = OWN_SCHEMA.name) -> Path:
     """Return the schema file of the container if there is one, else the one of this checkout."""
-    return CONTAINER_SCHEMA if CONTAINER_SCHEMA.exists() else OWN_SCHEMA
+    return CONTAINER_SCHEMAS / file if (CONTAINER_SCHEMAS / file).exists() else SCHEMAS / file
 
 
 def version_path(schema_path: Path, version: int) -> Path:
@@ -45,19 +46,16 @@ def read_schema(path: Path) -> Any:
 def avro_encoder(schema_path: Path) -> Callable[[Event], bytes]:
     """Return the function from an event to its bytes, each version written with its own schema.
 
-    A required field cannot be left out in Avro, and an enum cannot be empty: an incomplete event has an empty country.
+    A required field cannot be left out in Avro: an incomplete event has an empty text instead.
     """
     from fastavro import schemaless_writer
 
     schemas = {version: read_schema(version_path(schema_path, version)) for version in VERSIONS}
 
     def encode(event: Event) -> bytes:
-        record = event.fields()
-        if event.missing:
-            record |= {"country": "", "plan": event.customer.plan}
         out = BytesIO()
         out.write(MAGIC + event.version.to_bytes(4, "big"))
-        schemaless_writer(out, schemas[event.version], record)
+        schemaless_writer(out, schemas[event.version], event.complete_fields())
         return out.getvalue()
 
     return encode

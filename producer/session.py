@@ -11,6 +11,7 @@ from typing import Any
 
 from producer.anomalies import Anomalies
 from producer.avro import default_schema_path
+from producer.kinds import CUSTOMERS, Kind
 from producer.messages import Format, messages
 from producer.pacing import batches
 from producer.publisher import DELIVERY_TIMEOUT_S, Publisher
@@ -34,6 +35,7 @@ class Options:
     schema_path: Path = field(default_factory=default_schema_path)
     anomalies: Anomalies = field(default_factory=Anomalies)
     create: bool = False
+    kind: Kind = CUSTOMERS
 
     @property
     def expected(self) -> int | None:
@@ -85,6 +87,7 @@ def produce(
         anomalies=options.anomalies,
         form=options.form,
         schema_path=options.schema_path,
+        kind=options.kind,
     )
     publisher = Publisher(options.broker, options.topic, stop)
     publisher.connect()

@@ -168,7 +168,7 @@ def check_always_there(file: YamlFile, pipeline: Pipeline) -> None:
     if kind.kind != "string" and kind.logical not in TIME_TYPES:
         raise file.error(
             ("event_time",),
-            f"event_time: '{pipeline.event_time}' is {kind.logical or kind.kind}, expected a string in ISO 8601 or a "
+            f"event_time: '{pipeline.event_time}' is {kind.label}, expected a string in ISO 8601 or a "
             f"long with logicalType {' or '.join(TIME_TYPES)}.",
         )
 

@@ -1,0 +1,40 @@
+"""What the producer asks of an event, whichever kind it is; the kinds that there are stand in `producer.kinds`."""
+
+from random import Random
+from typing import Any, Protocol, Self
+
+
+class Event(Protocol):
+    """Something that happened at `event_ts` (epoch ms); `marks` names the counters of what was done to it on purpose.
+
+    `owner` is whose events must not share a time, `key` the key of its message, `version` that of its schema.
+    """
+
+    @property
+    def event_ts(self) -> int: ...
+    @property
+    def version(self) -> int: ...
+    @property
+    def marks(self) -> tuple[str, ...]: ...
+    @property
+    def owner(self) -> str: ...
+    @property
+    def key(self) -> str: ...
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of the event in the order of its schema, without a missing one."""
+
+    def complete_fields(self) -> dict[str, Any]:
+        """Return all fields, as Avro needs them: an empty text in the place of a missing one."""
+
+    def at(self, event_ts: int) -> Self:
+        """Return the event as it would have been at another time."""
+
+    def marked(self, mark: str) -> Self:
+        """Return the event with one more mark."""
+
+    def incomplete(self, chance: Random) -> Self:
+        """Return the event without one of its fields."""
+
+    def evolved(self, chance: Random) -> Self:
+        """Return the event in a later version of its schema."""
