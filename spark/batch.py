@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from mend.contracts.codec import loads
 from mend.contracts.report import ColumnProfile, PartitionRange, Places, RunReport
-from mend.curate.drift import find_drift
+from mend.curate.drift import carried_fields, find_drift
 from mend.curate.duplicates import Position, find_duplicates, without
 from mend.curate.plan import Plan
 from mend.curate.profiling import profile
@@ -163,7 +163,8 @@ def make_report(
 ) -> RunReport:
     """Put the run's counts, drift and profile together."""
     plan = job.plan
-    drift = find_drift(tally, plan.fields, plan.pipeline.drift)
+    carried = carried_fields(last_report(job, run_id), plan.pipeline.drift)
+    drift = find_drift(tally, plan.fields, plan.pipeline.drift, decided=plan.decided, carried=carried)
     places = tally.places
     total = sum(one.records for one in tally.partitions)
     return RunReport(
@@ -190,6 +191,12 @@ def make_report(
         dq_failure_rate=tally.failed / total if total else None,
         lag_before=job.lag_before,
     )
+
+
+def last_report(job: Job, run_id: str) -> RunReport | None:
+    """Return the report of the run before this one."""
+    runs = job.store.runs.recent(job.plan.pipeline.name, limit=10)
+    return next((one.report for one in runs if one.report and one.run_id != run_id), None)
 
 
 NOT_PROFILED = {"kafka_key", "kafka_topic", "run_id", "mapping_version", "processing_timestamp", "dq_failed_rules"}

@@ -156,9 +156,9 @@ def decimal_type(precision: int, scale: int) -> FieldType:
     pattern = f"[+-]?{before}(?:[.][0-9]{{0,{scale}}}0*)?"
     if scale:
         pattern += f"|[+-]?[.][0-9]{{1,{scale}}}0*"
-    column = f"DECIMAL({precision},{scale})" if precision <= WIDEST_DECIMAL else "VARCHAR"
+    structure, column = ("JSON", f"DECIMAL({precision},{scale})") if precision <= WIDEST_DECIMAL else ("VARCHAR",) * 2
     return FieldType(
-        kind="decimal", logical="decimal", structure="JSON", column=column, pattern=pattern,
+        kind="decimal", logical="decimal", structure=structure, column=column, pattern=pattern,
         scale=(precision, scale)
     )
 
@@ -172,13 +172,16 @@ def written(default: Any, found: FieldType) -> Any:
         return None
     if found.scale and isinstance(default, str):
         unscaled = int.from_bytes(default.encode("latin-1"), signed=True)
-        return f"{Decimal(unscaled).scaleb(-found.scale[1]):f}"
+        return f"{Decimal(f'{unscaled}E-{found.scale[1]}'):f}"
     if found.kind in {"bytes", "fixed"}:
         return b64encode(default.encode("latin-1")).decode()
     if found.branches:
         return written(default, found.branches[0])
     if found.kind == "record":
-        return {one.name: written(default.get(one.name, one.default), one.type) for one in found.fields}
+        return {
+            one.name: written(default[one.name], one.type) if one.name in default else one.default
+            for one in found.fields
+        }
     if found.items and found.kind == "array":
         return [written(one, found.items.type) for one in default]
     if found.items:

@@ -125,9 +125,9 @@ def plain_holds(value: str, found: FieldType) -> str | None:
 
 def decimal_holds(value: str, found: FieldType) -> str:
     """A decimal comes as JSON text: digits in quotes or not; with an exponent it must be so short that it is exact."""
-    text = f"trim({value}::VARCHAR, '\"')"
+    text = value if found.structure == "VARCHAR" else f"trim({value}::VARCHAR, '\"')"
     plain = f"regexp_full_match({text}, {sql.literal(found.pattern)})"
-    if found.column_type == "VARCHAR":
+    if found.structure == "VARCHAR":
         return plain
     power = f"regexp_full_match({text}, {sql.literal(SHORT_POWER)})"
     same = f"TRY_CAST({text} AS {found.column_type})::VARCHAR::DOUBLE = TRY_CAST({text} AS DOUBLE)"

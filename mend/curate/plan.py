@@ -40,7 +40,10 @@ PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Everything that one pass needs. `columns` are the published columns in order."""
+    """Everything that one pass needs. `columns` are the published columns in order.
+
+    `decided` are the unknown fields that entered the mapping but can be no column: they stay among the rescued.
+    """
 
     pipeline: Pipeline
     rules: RuleSet
@@ -51,6 +54,7 @@ class Plan:
     judged_sql: str
     reasons_sql: str
     unseen_sql: str
+    decided: frozenset[str] = frozenset()
 
 
 def make_plan(pipeline: Pipeline, rules: RuleSet, mapping: Mapping | None = None) -> Plan:
@@ -71,6 +75,7 @@ def make_plan(pipeline: Pipeline, rules: RuleSet, mapping: Mapping | None = None
         reasons_sql=parts.reasons(),
         unseen_sql=f"SELECT {shape_sql(sources)}, first({types_sql(sources)}), first(json_keys(payload)) "
         "FROM events SEMI JOIN unseen USING (row) GROUP BY 1",
+        decided=frozenset(one.source for one in mapping.fields if one.added and one not in added) if mapping else frozenset(),
     )
 
 
