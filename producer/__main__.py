@@ -69,7 +69,9 @@ def main(  # noqa: PLR0913 - one parameter a flag
     *,
     events: Annotated[KindName, typer.Option(help="What happens in them.")] = KindName.CUSTOMERS,
     broker: Annotated[str | None, typer.Option(help="HOST:PORT of Kafka. [KAFKA_BROKER, else localhost:9092]")] = None,
-    topic: Annotated[str | None, typer.Option(help="Topic to write to. [KAFKA_TOPIC, else customers; for other events their name]")] = None,
+    topic: Annotated[
+        str | None, typer.Option(help="Topic to write to. [KAFKA_TOPIC, else customers; for other events their name]")
+    ] = None,
     create_topic: Annotated[bool, typer.Option("--create-topic", help="Create the topic if it is not there.")] = False,
     schema_path: Annotated[
         Path | None,
@@ -89,7 +91,9 @@ def main(  # noqa: PLR0913 - one parameter a flag
     drift_frequency: Annotated[
         int, typer.Option(min=0, help="Every so many events one is of schema version 2 or 3; 0: none.")
     ] = 100,
-    missing_rate: Annotated[float, _share("--missing-rate", "lack a field: country or plan, or store or channel")] = 0.02,
+    missing_rate: Annotated[
+        float, _share("--missing-rate", "lack a field: country or plan, or store or channel")
+    ] = 0.02,
     malformed_rate: Annotated[float, _share("--malformed-rate", "cannot be decoded")] = 0.0,
     duplicate_rate: Annotated[float, _share("--duplicate-rate", "repeat an earlier one byte for byte")] = 0.0,
     seed: Annotated[int, typer.Option(help="The same seed and start give the same bytes.")] = 42,

@@ -5,21 +5,27 @@ from typing import Any, Protocol, Self
 
 
 class Event(Protocol):
-    """Something that happened at `event_ts` (epoch ms); `marks` names the counters of what was done to it on purpose.
-
-    `owner` is whose events must not share a time, `key` the key of its message, `version` that of its schema.
-    """
+    """Something that happened, and what was done to it on purpose."""
 
     @property
-    def event_ts(self) -> int: ...
+    def event_ts(self) -> int:
+        """When it happened, in epoch ms."""
+
     @property
-    def version(self) -> int: ...
+    def version(self) -> int:
+        """Version of its schema."""
+
     @property
-    def marks(self) -> tuple[str, ...]: ...
+    def marks(self) -> tuple[str, ...]:
+        """Counters that it adds to."""
+
     @property
-    def owner(self) -> str: ...
+    def owner(self) -> str:
+        """Whose events must not share a time."""
+
     @property
-    def key(self) -> str: ...
+    def key(self) -> str:
+        """Key of its message."""
 
     def fields(self) -> dict[str, Any]:
         """Return the fields of the event in the order of its schema, without a missing one."""

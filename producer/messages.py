@@ -29,8 +29,7 @@ def messages(
     schema_path: Path | None = None,
     kind: Kind = CUSTOMERS,
 ) -> Iterator[Message]:
-    """Yield records for ever, the same bytes in the same order for the same arguments; keys are customer ids, or
-    those of another kind of event.
+    """Yield records for ever, the same bytes in the same order for the same arguments; keys are those of the events.
 
     Every record is either sound, malformed or a duplicate; only sound ones carry the other marks.
     """

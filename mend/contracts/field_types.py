@@ -1,4 +1,4 @@
-"""Types of the contract's fields: what JSON fits each, how it is decoded, what is published, and which values it has."""
+"""Types of the contract's fields: what JSON fits each, what it is decoded to and published as, which values it has."""
 
 from base64 import b64encode
 from dataclasses import dataclass
@@ -145,7 +145,8 @@ def plain_type(kind: str, logical: str | None = None, **limits: Any) -> FieldTyp
 def fixed_type(size: int, logical: str | None = None) -> FieldType:
     """Return the type of so many bytes, which stand in the event in base64."""
     whole, left = divmod(size, 3)
-    groups = ["(?:[A-Za-z0-9+/]{4}){%d}" % min(LONGEST_REPEAT, whole - done) for done in range(0, whole, LONGEST_REPEAT)]  # fmt: skip
+    rest = range(whole, 0, -LONGEST_REPEAT)
+    groups = [f"(?:[A-Za-z0-9+/]{{4}}){{{min(LONGEST_REPEAT, many)}}}" for many in rest]
     return FieldType(kind="fixed", logical=logical, structure="VARCHAR", pattern="".join((*groups, BYTES_LEFT[left])))
 
 
@@ -158,12 +159,11 @@ def decimal_type(precision: int, scale: int) -> FieldType:
         pattern += f"|[+-]?[.][0-9]{{1,{scale}}}0*"
     structure, column = ("JSON", f"DECIMAL({precision},{scale})") if precision <= WIDEST_DECIMAL else ("VARCHAR",) * 2
     return FieldType(
-        kind="decimal", logical="decimal", structure=structure, column=column, pattern=pattern,
-        scale=(precision, scale)
+        kind="decimal", logical="decimal", structure=structure, column=column, pattern=pattern, scale=(precision, scale)
     )
 
 
-def written(default: Any, found: FieldType) -> Any:
+def written(default: Any, found: FieldType) -> Any:  # noqa: PLR0911 - a case a type
     """Return a default of the schema as an event would carry it, with the defaults of its own members filled in.
 
     Avro writes bytes as a text of the characters 0 to 255, and a decimal as the bytes of its unscaled number.

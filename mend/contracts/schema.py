@@ -131,18 +131,16 @@ def struct_of(fields: tuple[Field, ...], side: str) -> str:
 
 def is_value(value: Any, found: FieldType, *, nullable: bool) -> bool:
     """Whether a default of the schema is a value of a type, in its parts too."""
-    if value is None or isinstance(value, bool):
-        return nullable if value is None else found.kind == "boolean"
-    if not isinstance(value, PYTHON_TYPES[found.kind]):
+    if value is None:
+        return nullable
+    if isinstance(value, bool) != (found.kind == "boolean") or not isinstance(value, PYTHON_TYPES[found.kind]):
         return False
     if found.kind in {"bytes", "fixed", "decimal"}:
         return all(ord(one) < BYTE for one in value)
     if found.items:
-        inner = value.values() if isinstance(value, dict) else value
+        inner = value.values() if found.kind == "map" else value
         return all(is_part(one, found.items) for one in inner)
-    return all(
-        is_part(value[one.name], one) if one.name in value else not one.required or one.nullable for one in found.fields
-    )
+    return all(is_part(value[one.name], one) if one.name in value else not one.required for one in found.fields)
 
 
 BYTE = 256
@@ -167,9 +165,12 @@ def simple(kind: str, detail: dict[str, Any], name: str) -> FieldType:
             f"field '{name}': unknown type '{kind}' (known: {', '.join(sorted({*COLUMN_TYPES, *NESTED}))})"
         )
     if logical == "decimal" and kind in {"bytes", "fixed"}:
-        precision, scale = detail.get("precision"), detail.get("scale", 0)
+        precision: Any = detail.get("precision")
+        scale: Any = detail.get("scale", 0)
         if not is_count(precision, 1) or not is_count(scale, 0) or not scale <= precision <= MOST_DIGITS:
-            raise SchemaError(f"field '{name}': a decimal needs a precision up to 1000 and a scale no larger, came {detail!r}")
+            raise SchemaError(
+                f"field '{name}': a decimal needs a precision up to 1000 and a scale no larger, came {detail!r}"
+            )
         return decimal_type(precision, scale)
     if kind == "fixed":
         if not is_count(detail.get("size"), 0):

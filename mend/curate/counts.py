@@ -20,7 +20,8 @@ MISSING_SEGMENT = "(missing)"
 ACCEPTED, REJECTED, DUPLICATE = 0, 1, 2
 """Places of a judged event."""
 BY_SHAPE = """
-SELECT shape, kafka_partition, count(*), min(kafka_offset), max(kafka_offset) AS last FROM judged GROUP BY ALL ORDER BY last DESC
+SELECT shape, kafka_partition, count(*), min(kafka_offset), max(kafka_offset) AS last
+FROM judged GROUP BY ALL ORDER BY last DESC
 """
 MOST_NAMES = 1_000
 """Unknown fields counted of a batch, the most frequent ones: names made of values must not fill the report."""
@@ -66,7 +67,11 @@ def count(
     by_shape = db.execute(BY_SHAPE).fetchall()
     return Tally(
         partitions=partitions(db, records, undecoded),
-        fields=(*misfit_fields(by_shape, shapes), *absent_fields(by_shape, shapes, plan.fields), *unknown_fields(db, plan, by_shape, shapes)),
+        fields=(
+            *misfit_fields(by_shape, shapes),
+            *absent_fields(by_shape, shapes, plan.fields),
+            *unknown_fields(db, plan, by_shape, shapes),
+        ),
         rules=(*rejections(db, reasons), *unknown_schemas(unknown_schema), *failures(db, plan)),
         segments=tuple(one for column in plan.pipeline.segments for one in segment(db, column)),
         late=late,
@@ -104,9 +109,7 @@ def misfit_fields(by_shape: list[tuple[int, ...]], shapes: Mapping[int, Shape]) 
     ]
 
 
-def last_without(
-    reason: Reason, partition: int, by_shape: list[tuple[int, ...]], shapes: Mapping[int, Shape]
-) -> int:
+def last_without(reason: Reason, partition: int, by_shape: list[tuple[int, ...]], shapes: Mapping[int, Shape]) -> int:
     """Return the last offset of a partition whose event does not differ so; by_shape has the last offsets first."""
     others = (row[4] for row in by_shape if row[1] == partition and reason not in shapes[row[0]].reasons)
     return next(others, -1)

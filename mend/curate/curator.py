@@ -49,7 +49,7 @@ COMMAS = {
     nested: f"SELECT row, payload FROM events WHERE regexp_matches(payload, '{pattern}') AND json_valid(payload)"
     for nested, pattern in ((False, r",\s*}\s*$"), (True, r",\s*[}\]]"))
 }
-"""Looking at the end only costs a flat pipeline next to nothing; DuckDB reads nested values as if nothing were wrong."""
+"""Looking at the end alone costs a flat pipeline next to nothing; nested values may hide one in the middle."""
 FIRST_ROWS = """
 SELECT min(row) FROM judged WHERE fits AND (key_high, key_low) NOT IN (FROM seen) GROUP BY key_high, key_low
 """

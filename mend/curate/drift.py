@@ -114,9 +114,7 @@ def added_field(name: str, counts: Sequence[FieldCount]) -> AddedField:
 
 def removed_field(field: Field, counts: Sequence[FieldCount]) -> RemovedField:
     """Describe a field of the contract that is not carried any more."""
-    return RemovedField(
-        name=field.name, type=field.type.label, required=field.required, **span(counts)
-    )
+    return RemovedField(name=field.name, type=field.type.label, required=field.required, **span(counts))
 
 
 def retyped_field(name: str, counts: Sequence[FieldCount]) -> RetypedField:

@@ -40,8 +40,7 @@ def with_time(field: Field, pipeline: Pipeline) -> Field:
 def structure_of(fields: tuple[Field, ...], sources: tuple[str, ...], side: str = "structure") -> str:
     """Return the structure that json_transform decodes to; `side` "raw" gives each field's JSON text."""
     parts = {
-        source: "JSON" if side == "raw" else field.type.structure
-        for field, source in zip(fields, sources, strict=True)
+        source: "JSON" if side == "raw" else field.type.structure for field, source in zip(fields, sources, strict=True)
     }
     exact = {exact_name(sources): EXACT} if side == "raw" or any(field.type.exact for field in fields) else {}
     return orjson.dumps(parts | exact).decode()
@@ -124,7 +123,7 @@ def plain_holds(value: str, found: FieldType) -> str | None:
 
 
 def decimal_holds(value: str, found: FieldType) -> str:
-    """A decimal comes as JSON text: digits in quotes or not; with an exponent it must be so short that it is exact."""
+    """Return the condition for JSON text of a decimal, in quotes or not; one with an exponent must be short: exact."""
     text = value if found.structure == "VARCHAR" else f"trim({value}::VARCHAR, '\"')"
     plain = f"regexp_full_match({text}, {sql.literal(found.pattern)})"
     if found.structure == "VARCHAR":

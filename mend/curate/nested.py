@@ -56,7 +56,7 @@ SELECT * FROM (
     FROM events
   )
 ) WHERE coalesce({", ".join(names)}) IS NOT NULL
-"""  # noqa: S608 - names and literals are quoted
+"""
 
 
 def look_into(db: duckdb.DuckDBPyConnection, fields: Sequence[Field], sources: Sequence[str]) -> Nested:
@@ -79,7 +79,7 @@ def look_into(db: duckdb.DuckDBPyConnection, fields: Sequence[Field], sources: S
     return found
 
 
-def note(found: Nested, row: int, one: Field, source: str, value: Any, filled: dict[str, Any]) -> None:  # noqa: PLR0913
+def note(found: Nested, row: int, one: Field, source: str, value: Any, filled: dict[str, Any]) -> None:
     """Write down what is with a value that is not just as declared."""
     reasons = list(parts.judge(value, one, one.name))
     if reasons:

@@ -55,7 +55,9 @@ def write(value: Any, *, bare: bool = False) -> str:
         return value if bare or value[-1].isdigit() else f'"{value}"'
     if isinstance(value, dict | Pairs):
         pairs = value.items() if isinstance(value, dict) else value
-        return "{" + ",".join(f"{json.dumps(key, ensure_ascii=False)}:{write(one, bare=bare)}" for key, one in pairs) + "}"
+        return (
+            "{" + ",".join(f"{json.dumps(key, ensure_ascii=False)}:{write(one, bare=bare)}" for key, one in pairs) + "}"
+        )
     if isinstance(value, list):
         return "[" + ",".join(write(one, bare=bare) for one in value) + "]"
     return json.dumps(value, ensure_ascii=False)
@@ -186,8 +188,11 @@ def in_type(value: Any, found: FieldType) -> bool:
         return re.fullmatch(found.pattern, value) is not None
     if found.symbols:
         return value in found.symbols
-    least, most = found.limits or RANGES.get(found.kind, (-math.inf, math.inf))
-    return not isinstance(value, int | Number) or bool(least <= finite(value, found.kind) <= most)
+    limits = found.limits or RANGES.get(found.kind)
+    if not isinstance(value, int | Number):
+        return True
+    number = finite(value, found.kind)
+    return limits[0] <= number <= limits[1] if limits else math.isfinite(number)
 
 
 def finite(value: int | Number, kind: str) -> float | int:

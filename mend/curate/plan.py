@@ -75,7 +75,9 @@ def make_plan(pipeline: Pipeline, rules: RuleSet, mapping: Mapping | None = None
         reasons_sql=parts.reasons(),
         unseen_sql=f"SELECT {shape_sql(sources)}, first({types_sql(sources)}), first(json_keys(payload)) "
         "FROM events SEMI JOIN unseen USING (row) GROUP BY 1",
-        decided=frozenset(one.source for one in mapping.fields if one.added and one not in added) if mapping else frozenset(),
+        decided=frozenset(one.source for one in mapping.fields if one.added and one not in added)
+        if mapping
+        else frozenset(),
     )
 
 

@@ -29,7 +29,8 @@ class PartitionCount:
 class FieldCount:
     """How many events of one partition differ from the contract in one field, and where first and last.
 
-    `absent` is a missing field that may be missing. From `run_from` to `last_offset` every event that could be read differs; None where nobody looked.
+    `absent` is a missing field that may be missing. From `run_from` to `last_offset` every event that could be read
+    differs; None where nobody looked.
     """
 
     __pydantic_config__ = STRICT

@@ -30,7 +30,7 @@ def parse(text: str) -> Any:
     return json.loads(text, parse_float=Decimal, parse_constant=Decimal)
 
 
-def decode(value: Any, declared: Any) -> Any:
+def decode(value: Any, declared: Any) -> Any:  # noqa: PLR0911 - a case a type
     """Return the value that a column must show; raises MisfitError."""
     if isinstance(declared, list):
         return decode_union(value, declared)
@@ -41,7 +41,7 @@ def decode(value: Any, declared: Any) -> Any:
     if logical == "decimal":
         return decode_decimal(value, detail["precision"], detail.get("scale", 0))
     if kind in WHOLE:
-        low, high = BOUNDS.get(logical, (-(2 ** WHOLE[kind]), 2 ** WHOLE[kind] - 1))
+        low, high = BOUNDS.get(str(logical), (-(2 ** WHOLE[kind]), 2 ** WHOLE[kind] - 1))
         return must(type(value) is int and low <= value <= high, value)
     if kind in {"float", "double"}:
         return decode_fraction(value, kind)
@@ -56,7 +56,7 @@ def decode(value: Any, declared: Any) -> Any:
     return decode_text(must(isinstance(value, str), value), kind, detail)
 
 
-def must(condition: bool, value: Any) -> Any:  # noqa: FBT001 - a check in the middle of an expression
+def must(condition: bool, value: Any) -> Any:
     """Return the value if the condition holds."""
     if not condition:
         raise MisfitError
@@ -80,7 +80,7 @@ def decode_union(value: Any, branches: list[Any]) -> Any:
 
 
 def decode_decimal(value: Any, precision: int, scale: int) -> Decimal:
-    """A text or a number, exact in its digits."""
+    """Decode a text or a number, exact in its digits."""
     text = value if isinstance(value, str) else str(value)
     must(not isinstance(value, bool | dict | list), value)
     must(bool(re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?", text)), value)
@@ -90,17 +90,19 @@ def decode_decimal(value: Any, precision: int, scale: int) -> Decimal:
 
 
 def decode_fraction(value: Any, kind: str) -> float:
-    """A number that the type can hold."""
+    """Decode a number that the type can hold."""
     must(type(value) in {int, Decimal}, value)
     try:
         number = float(value)
-        return must(abs(number) < float("inf"), struct.unpack("f", struct.pack("f", number))[0] if kind == "float" else number)  # fmt: skip  # noqa: E501
+        single: float = struct.unpack("f", struct.pack("f", number))[0] if kind == "float" else number
     except OverflowError as error:
         raise MisfitError from error
+    must(abs(number) < float("inf"), number)
+    return single
 
 
 def decode_text(value: str, kind: str, detail: dict[str, Any]) -> str:
-    """A text, a symbol, a UUID, or bytes in base64."""
+    """Decode a text, a symbol, a UUID, or bytes in base64."""
     if kind == "enum":
         return str(must(value in detail["symbols"], value))
     if kind in {"bytes", "fixed"}:

@@ -58,7 +58,9 @@ def made(kind: Kind) -> Callable[..., list[Message]]:
 
     def make(count: int, anomalies: Anomalies = CLEAN, start: int = START, form: Format = Format.JSON) -> list[Message]:
         path = default_schema_path(kind.schema)
-        return list(islice(messages(7, start_ts=start, anomalies=anomalies, kind=kind, form=form, schema_path=path), count))
+        return list(
+            islice(messages(7, start_ts=start, anomalies=anomalies, kind=kind, form=form, schema_path=path), count)
+        )
 
     return make
 
@@ -98,9 +100,7 @@ def test_an_empty_input_is_no_mistake(curated: Callable[..., Curated]) -> None:
     assert out.rejected["reason"].to_pylist() == ["required"]
 
 
-def test_extra_columns_do_no_harm(
-    curated: Callable[..., Curated], events: list[dict[str, Any]], plan: Plan
-) -> None:
+def test_extra_columns_do_no_harm(curated: Callable[..., Curated], events: list[dict[str, Any]], plan: Plan) -> None:
     """Events with a field more are published as they are without it; the field is kept and is additive drift."""
     out = curated([one | {"surplus": {"a": [1]}} for one in events])
     plain = curated(events).accepted
@@ -141,12 +141,16 @@ def test_malformed_types_are_breaking(
     assert (changed.name, changed.to_type) == (retyped, "BOOLEAN")
 
 
-def test_synthetic_events_end_where_their_marks_say(made: Callable[..., list[Message]], curated: Callable[..., Curated]) -> None:
-    """Late, incomplete, evolved, corrupt and repeated events: published, rejected, rescued, dead letters, duplicates."""
+def test_synthetic_events_end_where_their_marks_say(
+    made: Callable[..., list[Message]], curated: Callable[..., Curated]
+) -> None:
+    """Late, incomplete, evolved, corrupt and repeated: published, rejected, rescued, dead letters, duplicates."""
     anomalies = Anomalies(late=0.1, drift_frequency=20, missing=0.05, malformed=0.05, duplicate=0.05)
     batch = made(2000, anomalies)
     out = curated([one.value for one in batch])
-    marks = {mark: [n for n, one in enumerate(batch) if mark in one.marks] for mark in {m for b in batch for m in b.marks}}
+    marks = {
+        mark: [n for n, one in enumerate(batch) if mark in one.marks] for mark in {m for b in batch for m in b.marks}
+    }
     assert out.dead_letters["offset"].to_pylist() == marks["malformed_events"]
     repeated, incomplete = set(marks["duplicate_events"]), set(marks["missing_field_events"])
     rejected, duplicates = set(out.rejected["offset"].to_pylist()), set(out.duplicates["offset"].to_pylist())
@@ -168,7 +172,9 @@ def test_avro_reaches_the_same_rows(
     anomalies = Anomalies(late=0.1, drift_frequency=10, missing=0)
     wire = decoder(replace(plan.pipeline, format="avro"))
     found = [
-        Curator(plan, decode, run_id="r", now=NOW).curate(records([one.value for one in made(200, anomalies, form=form)]))
+        Curator(plan, decode, run_id="r", now=NOW).curate(
+            records([one.value for one in made(200, anomalies, form=form)])
+        )
         for form, decode in ((Format.JSON, decode_json), (Format.AVRO, wire))
     ]
     assert found[0].accepted.equals(found[1].accepted)
@@ -185,11 +191,17 @@ def at(event: dict[str, Any], plan: Plan, when: datetime, zone: timedelta = time
 
     field = next(one for one in plan.fields if one.name == plan.pipeline.event_time)
     millis = (when - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
-    shown = when.astimezone(timezone(zone)).isoformat(timespec="milliseconds") if field.type.kind == "string" else millis
+    shown = (
+        when.astimezone(timezone(zone)).isoformat(timespec="milliseconds") if field.type.kind == "string" else millis
+    )
     return event | {field.name: shown}
 
 
-FAR = [datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC), datetime(1970, 1, 1, tzinfo=UTC), datetime(1, 1, 2, tzinfo=UTC)]
+FAR = [
+    datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC),
+    datetime(1970, 1, 1, tzinfo=UTC),
+    datetime(1, 1, 2, tzinfo=UTC),
+]
 
 
 def test_a_time_far_away_moves_no_other_event(

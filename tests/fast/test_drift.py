@@ -96,7 +96,9 @@ def test_an_optional_field_that_most_events_had_is_gone() -> None:
 def test_what_most_events_had_is_read_from_the_last_report() -> None:
     """A column with values in more than the share that breaks a stream; without a last run there is none."""
     nulls = {"a": 0, "b": 80, "c": 79, "d": 100}
-    columns = tuple(ColumnProfile(column=n, type="BIGINT", rows=100, nulls=many, distinct=1) for n, many in nulls.items())
+    columns = tuple(
+        ColumnProfile(column=n, type="BIGINT", rows=100, nulls=many, distinct=1) for n, many in nulls.items()
+    )
     report = RunReport(total_records=1, late_records=0, dq_failures=0, schema_drift_detected=False, profile=columns)
     assert carried_fields(report, SHARES) == {"a", "c"}
     assert carried_fields(None, SHARES) == set()

@@ -44,7 +44,12 @@ def test_another_schema_goes_the_same_way(orders: Plan, curate: Callable[..., Cu
     """Nested values, decimals, a mapped field and times as text arrive as they were sent."""
     out = curate(order(), plan=orders)
     (row,) = out.accepted.to_pylist()
-    assert (row["order_no"], row["amount"], row["channel"], row["weight"]) == (2**53 + 1, Decimal("1234567890.10"), "app", 2.0)
+    assert (row["order_no"], row["amount"], row["channel"], row["weight"]) == (
+        2**53 + 1,
+        Decimal("1234567890.10"),
+        "app",
+        2.0,
+    )
     assert row["billing"] == {"street": "A 1", "zip": "0123", "floor": None}
     assert row["shipping"] == {"street": "B 2", "zip": None, "floor": 3}
     assert row["items"] == ORDER["items"]

@@ -37,8 +37,12 @@ def test_the_shipped_contract_is_read() -> None:
         ("string", "string", None, "VARCHAR"),
         ({"type": "long", "logicalType": "timestamp-micros"}, "long", "timestamp-micros", "BIGINT"),
         ({"type": "bytes", "logicalType": "decimal", "precision": 9}, "decimal", "decimal", "JSON"),
-        ({"type": "fixed", "name": "F", "size": 4, "logicalType": "decimal", "precision": 9, "scale": 2},
-         "decimal", "decimal", "JSON"),
+        (
+            {"type": "fixed", "name": "F", "size": 4, "logicalType": "decimal", "precision": 9, "scale": 2},
+            "decimal",
+            "decimal",
+            "JSON",
+        ),
         ({"type": "fixed", "name": "F", "size": 4}, "fixed", None, "VARCHAR"),
         ({"type": "enum", "name": "E", "symbols": ["a"]}, "enum", None, "VARCHAR"),
         ({"type": {"type": "int"}}, "int", None, "INTEGER"),
@@ -48,7 +52,12 @@ def test_the_shipped_contract_is_read() -> None:
         ({"type": "array", "items": ["null", "int"]}, "array", None, "INTEGER[]"),
         ({"type": "map", "values": "long"}, "map", None, "MAP(VARCHAR, BIGINT)"),
         ({"type": "map", "values": {"type": "array", "items": "int"}}, "map", None, "MAP(VARCHAR, INTEGER[])"),
-        ({"type": "record", "name": "P", "fields": [{"name": "a", "type": "int"}]}, "record", None, 'STRUCT("a" INTEGER)'),
+        (
+            {"type": "record", "name": "P", "fields": [{"name": "a", "type": "int"}]},
+            "record",
+            None,
+            'STRUCT("a" INTEGER)',
+        ),
     ],
 )
 def test_types(declared: Any, kind: str, logical: str | None, structure: Any) -> None:
