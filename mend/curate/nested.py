@@ -53,7 +53,7 @@ def doubtful_sql(fields: tuple[Field, ...], sources: tuple[str, ...]) -> str:
 SELECT * FROM (
   SELECT row, payload, {columns} FROM (
     SELECT row, payload, json_transform(payload, {structure}) AS event, json_transform(payload, {whole}) AS raw
-    FROM events
+    FROM events WHERE json_valid(payload)
   )
 ) WHERE coalesce({", ".join(names)}) IS NOT NULL
 """
