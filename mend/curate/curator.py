@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from mend.curate import counts
 from mend.curate.counts import ACCEPTED, DUPLICATE, REJECTED
 from mend.curate.decode import UNKNOWN_SCHEMA, Decoder, key_text
-from mend.curate.nested import completed, look_into, rescued_exactly, settled, with_nested, with_unknown
+from mend.curate.nested import completed, look_into, newly_drifted, rescued_exactly, settled, with_nested, with_unknown
 from mend.curate.parts import is_strict
 from mend.curate.plan import Plan
 from mend.curate.shapes import Shape, classify
@@ -101,7 +101,7 @@ class Curator:
             nested = look_into(self.db, self.plan.fields, self.plan.sources)
         events = completed(events, nested)
         judged = self.judge(events)
-        drifted = pc.sum(judged["schema_drift_detected"]).as_py() or 0
+        drifted = newly_drifted(judged, nested)
         judged = settled(rescued_exactly(judged, events, self.plan.sources), nested)
         with self.visible(events=events, judged=judged):
             first = self.first_rows(records.num_rows)
@@ -111,7 +111,7 @@ class Curator:
         judged = judged.append_column("place", pa.array(places, pa.int8()))
         with self.visible(events=events, judged=judged):
             tally = counts.count(self.db, self.plan, self.shapes, records, refused, reasons)
-        tally = with_unknown(tally, judged, nested, drifted_before=drifted)
+        tally = with_unknown(tally, judged, nested, drifted=drifted)
         accepted = judged if (places == ACCEPTED).all() else judged.filter(pa.array(places == ACCEPTED))
         return Curated(
             accepted=self.published(accepted),

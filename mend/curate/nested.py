@@ -19,6 +19,8 @@ from mend.curate.tally import FieldCount, Tally, merge_fields
 
 INEXACT = r"(?i)[0-9][0-9.]{16}|e[+-]?[0-9]{3}|[:\[,]\s*-?(?:nan|inf)"
 """Numbers that DuckDB would round, or leave as a word that no other reader of JSON knows."""
+MOST_PATHS = 1_000
+"""Unknown members counted of a batch, the most frequent ones: names made of values must not fill the report."""
 Misfits = dict[int, list[Reason]]
 
 
@@ -152,7 +154,16 @@ def with_nested(reasons: pa.Table, misfits: Misfits) -> pa.Table:
     return pa.Table.from_pylist(rows, reasons.schema)
 
 
-def with_unknown(tally: Tally, judged: pa.Table, nested: Nested, *, drifted_before: int) -> Tally:
+def newly_drifted(judged: pa.Table, nested: Nested) -> int:
+    """Count the events that differ from the contract in nothing but unknown members of nested values."""
+    if not nested.unknown:
+        return 0
+    rows = judged.filter(pc.is_in(judged["row"], pa.array(nested.unknown, judged["row"].type)))
+    new = pc.and_not(rows["clean"], rows["schema_drift_detected"])
+    return pc.sum(new).as_py() or 0
+
+
+def with_unknown(tally: Tally, judged: pa.Table, nested: Nested, *, drifted: int) -> Tally:
     """Count the unknown members of nested values like unknown fields, under their path."""
     if not nested.places:
         return tally
@@ -166,7 +177,5 @@ def with_unknown(tally: Tally, judged: pa.Table, nested: Nested, *, drifted_befo
         for row, partition, offset in where
         for name, found in nested.places[row]
     ]  # fmt: skip
-    drifted = pc.sum(judged["schema_drift_detected"]).as_py() or 0
-    return replace(
-        tally, fields=(*tally.fields, *merge_fields(counts)), drifted=tally.drifted + drifted - drifted_before
-    )
+    most = sorted(merge_fields(counts), key=lambda one: -one.count)[:MOST_PATHS]
+    return replace(tally, fields=(*tally.fields, *most), drifted=tally.drifted + drifted)

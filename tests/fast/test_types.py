@@ -162,15 +162,26 @@ def test_unknown_members_are_rescued_like_unknown_fields(records: Callable[..., 
     """They are additive drift under their path, and stand in `rescued` beside unknown fields."""
     line = {"type": "record", "name": "L", "fields": [{"name": "a", "type": "int", "default": 7}]}
     plan = plan_for([{"name": "r", "type": line}, {"name": "s", "type": {"type": "array", "items": "L"}}])
-    texts = ['"r":{"a":1,"b":1.50},"s":[{"a":2},{"b":3}],"u":1', '"r":{"a":"1","b":1},"s":[]', '"r":{},"s":[{}]']
+    texts = [
+        '"r":{"a":1,"b":1.50},"s":[{"a":2},{"b":3}],"u":1',
+        '"r":{"a":"1","b":1},"s":[]',
+        '"r":{},"s":[{}]',
+        '"r":{"b":1}',
+    ]
     out = curated(plan, [f'{{"key":{n},"at":0,{text}}}'.encode() for n, text in enumerate(texts)], records)
-    first, last = out.accepted.to_pylist()
+    first, last = out.accepted.to_pylist()[:2]
     assert (first["r"], first["s"]) == ({"a": 1}, [{"a": 2}, {"a": 7}])
     assert first["rescued"] == '{"u":1,"r":{"b":1.50},"s":[null,{"b":3}]}'
     assert (last["r"], last["s"], last["rescued"]) == ({"a": 7}, [{"a": 7}], None)
-    assert (first["schema_drift_detected"], last["schema_drift_detected"], out.tally.drifted) == (True, False, 1)
+    assert (first["schema_drift_detected"], last["schema_drift_detected"], out.tally.drifted) == (True, False, 2)
     found = {(one.name, one.found): one.count for one in out.tally.fields}
-    assert found == {("u", "UBIGINT"): 1, ("r.b", "DOUBLE"): 1, ("s.b", "BIGINT"): 1}
+    assert found == {
+        ("u", "UBIGINT"): 1,
+        ("r.b", "DOUBLE"): 1,
+        ("r.b", "BIGINT"): 1,
+        ("s.b", "BIGINT"): 1,
+        ("s", "missing"): 1,
+    }
     assert [one["column"] for one in out.rejected["reasons"].to_pylist()[0]] == ["r.a"]
 
 

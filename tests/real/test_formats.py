@@ -69,7 +69,7 @@ def orders(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield flow, made, flow.run()
 
 
-def test_orders_take_the_whole_way(orders: tuple[Flow, list[Message], str]) -> None:
+def test_another_pipeline_takes_the_whole_way(orders: tuple[Flow, list[Message], str]) -> None:
     """Nested values, decimals, zones, another key: files are all that a pipeline needs, and no event is lost."""
     flow, made, run_id = orders
     assert flow.closed()
@@ -112,3 +112,15 @@ def test_the_audit_of_orders_is_of_the_same_rules(orders: tuple[Flow, list[Messa
     quality = flow.document(run_id, "ge_results")
     assert (quality["verdict"], quality["summary"]["total_expectations"]) == ("fail", 8)
     assert flow.document(run_id, "load_validation")["outcome"] == "passed"
+
+
+def test_an_optional_field_that_is_gone_calls_a_person_once(new_flow: Callable[..., Flow]) -> None:
+    """The run after one whose events carried it escalates and publishes nulls; the run after that is as it should be."""
+    flow = new_flow(base=ORDERS)
+    found = []
+    for run in range(3):
+        flow.send(*(order_event(100 * run + n, **({} if run else {"weight_kg": 1.5})) for n in range(30)))
+        found.append(flow.decision(flow.run()))
+    assert [one.rules for one in found] == [("healthy",), ("drift_removed",), ("healthy",)]
+    assert [one.escalation_required for one in found] == [False, True, False]
+    assert flow.counts() == {"published": 90}
