@@ -115,7 +115,7 @@ def test_the_audit_of_orders_is_of_the_same_rules(orders: tuple[Flow, list[Messa
 
 
 def test_an_optional_field_that_is_gone_calls_a_person_once(new_flow: Callable[..., Flow]) -> None:
-    """The run after one whose events carried it escalates and publishes nulls; the run after that is as it should be."""
+    """The run after one whose events carried it escalates and publishes nulls; the run after that is healthy."""
     flow = new_flow(base=ORDERS)
     found = []
     for run in range(3):
