@@ -135,6 +135,11 @@ def is_value(value: Any, found: FieldType, *, nullable: bool) -> bool:
         return nullable
     if isinstance(value, bool) != (found.kind == "boolean") or not isinstance(value, PYTHON_TYPES[found.kind]):
         return False
+    return are_parts(value, found)
+
+
+def are_parts(value: Any, found: FieldType) -> bool:
+    """Whether the parts of a default, or the characters that stand for its bytes, are what they must be."""
     if found.kind in {"bytes", "fixed", "decimal"}:
         return all(ord(one) < BYTE for one in value)
     if found.items:
