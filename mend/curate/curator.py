@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from mend.curate import counts
 from mend.curate.counts import ACCEPTED, DUPLICATE, REJECTED
-from mend.curate.decode import UNKNOWN_SCHEMA, Decoder, key_text
+from mend.curate.decode import UNKNOWN_SCHEMA, Decoder, key_text, named_schema
 from mend.curate.nested import find_misfits, unfit, with_nested
 from mend.curate.plan import Plan
 from mend.curate.shapes import Shape, classify
@@ -106,7 +106,7 @@ class Curator:
         accepted = judged if (places == ACCEPTED).all() else judged.filter(pa.array(places == ACCEPTED))
         return Curated(
             accepted=self.published(accepted),
-            rejected=self.kept(records, [*reasons.to_pylist(), *unknown_schema_rows(refused)]),
+            rejected=self.kept(records, [*reasons.to_pylist(), *unknown_schema_rows(refused, records["value"])]),
             dead_letters=self.kept(records, dead_letter_rows(refused)),
             duplicates=self.kept(records, duplicate_rows(judged.filter(pa.array(places == DUPLICATE)))),
             keys=accepted.select(KEY_COLUMNS),
@@ -265,10 +265,14 @@ def refused_rows(refused: pa.Array) -> list[tuple[int, str]]:
     return list(zip(rows.to_pylist(), refused.take(rows).to_pylist(), strict=True))
 
 
-def unknown_schema_rows(refused: pa.Array) -> list[dict[str, Any]]:
-    """Return the rows that are rejected because their schema is not known."""
-    found = refused_rows(refused)
-    return [{"row": row, "reasons": [reason_row(reason)]} for row, reason in found if reason == UNKNOWN_SCHEMA]
+def unknown_schema_rows(refused: pa.Array, values: pa.ChunkedArray) -> list[dict[str, Any]]:
+    """Return the rows that are rejected because their schema is not known, with its id."""
+    rows = [row for row, reason in refused_rows(refused) if reason == UNKNOWN_SCHEMA]
+    named = [named_schema(value) for value in values.take(pa.array(rows, pa.int64())).to_pylist()]
+    return [
+        {"row": row, "reasons": [reason_row(UNKNOWN_SCHEMA) | {"expected": "a schema that is known", "found": found}]}
+        for row, found in zip(rows, named, strict=True)
+    ]
 
 
 def dead_letter_rows(refused: pa.Array) -> list[dict[str, Any]]:

@@ -9,6 +9,9 @@ EMPTY, TOMBSTONE, NOT_UTF8, NOT_AVRO, TRUNCATED = "empty", "tombstone", "not_utf
 UNKNOWN_SCHEMA = "unknown_schema"
 """The record may be fine, only its schema is not known (yet): rejected with its bytes, not a dead letter."""
 
+FRAME = 5
+"""Bytes before the text in the wire format of a schema registry."""
+
 Decoded = tuple[pa.Array, pa.Array]
 """JSON text or null per record, and the reason or null per record: exactly one of both is null."""
 
@@ -16,7 +19,13 @@ Decoder = Callable[[pa.Array], Decoded]
 
 
 def decode_json(values: pa.Array) -> Decoded:
-    """Read values as UTF-8 text. Whether the text is JSON is found in the decode pass."""
+    """Read values as UTF-8 text. Whether the text is JSON is found in the decode pass.
+
+    Text never begins with a zero byte: where one does, a registry's serializer put it and a schema's id before it.
+    """
+    framed = pc.and_(pc.starts_with(values, pattern="\0"), pc.greater(pc.binary_length(values), FRAME))
+    if pc.any(framed).as_py():
+        values = pc.if_else(framed, pc.binary_slice(values, FRAME), values)
     try:
         payload = values.cast(pa.string())
     except pa.ArrowInvalid:
@@ -51,3 +60,8 @@ def key_text(keys: pa.Array) -> pa.Array:
         return pa.array(
             [None if key is None else key.decode("utf-8", "backslashreplace") for key in keys.to_pylist()], pa.string()
         )
+
+
+def named_schema(value: bytes) -> str:
+    """Say which schema a record in the wire format of a registry names."""
+    return f"schema id {int.from_bytes(value[1:FRAME], 'big')}"

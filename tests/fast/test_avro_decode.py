@@ -15,9 +15,9 @@ import orjson
 import pyarrow as pa
 import pytest
 
-from mend.curate.avro import avro_decoder, decode_one, read_schemas
+from mend.curate.avro import SchemaFiles, avro_decoder
 from mend.curate.curator import Curated, Curator
-from mend.curate.decode import decode_json
+from mend.curate.decode import Decoder, decode_json
 from mend.curate.decoders import decoder
 from mend.curate.plan import Plan
 from mend.runtime.errors import UserError
@@ -72,6 +72,12 @@ def wire(record: dict[str, Any], version: int) -> bytes:
     return b"\0" + version.to_bytes(4, "big") + encoded(record, schema)
 
 
+def decode_one(value: bytes | None, decode: Decoder) -> tuple[str | None, str | None]:
+    """Decode one record."""
+    text, reason = decode(pa.array([value], pa.binary()))
+    return text[0].as_py(), reason[0].as_py()
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder of schemas: the logical types, and plain doubles."""
@@ -85,11 +91,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def things(folder: Path) -> Callable[[int, dict[str, Any]], tuple[str | None, str | None]]:
     """Return a function that decodes a record written with a version of the folder's schemas."""
-    schemas = read_schemas(folder / "things.v1.avsc")
+    decoder = avro_decoder(folder / "things.v1.avsc")
 
     def decode(version: int, record: dict[str, Any]) -> tuple[str | None, str | None]:
         schema = orjson.loads((folder / f"things.v{version}.avsc").read_bytes())
-        return decode_one(b"\0" + version.to_bytes(4, "big") + encoded(record, schema), schemas)
+        return decode_one(b"\0" + version.to_bytes(4, "big") + encoded(record, schema), decoder)
 
     return decode
 
@@ -175,11 +181,11 @@ def test_a_type_without_end_is_refused(tmp_path: Path, declared: Any) -> None:
     node: dict[str, Any] = {"type": "record", "name": "Node", "namespace": "r", "fields": fields}
     path = tmp_path / "r.v1.avsc"
     path.write_bytes(orjson.dumps(node))
-    assert list(read_schemas(path)) == [1]
+    assert list(SchemaFiles.beside(path).files) == [1]
     inner = {"type": "record", "name": "Inner", "fields": [{"name": "next", "type": declared}]}
     path.write_bytes(orjson.dumps(node | {"fields": [*fields, {"name": "c", "type": inner}]}))
     with pytest.raises(UserError, match="refers to itself"):
-        read_schemas(path)
+        SchemaFiles.beside(path)
 
 
 def test_a_schema_that_is_added_is_known_to_the_next_run(tmp_path: Path) -> None:
@@ -189,9 +195,9 @@ def test_a_schema_that_is_added_is_known_to_the_next_run(tmp_path: Path) -> None
     (tmp_path / "other.v2.avsc").write_bytes(orjson.dumps(one))
     (tmp_path / "r.v1.bak.avsc").write_bytes(b"not JSON")
     value = b"\0\0\0\0\2" + encoded({"x": 5}, one)
-    assert decode_one(value, read_schemas(tmp_path / "r.v1.avsc")) == (None, "unknown_schema")
+    assert decode_one(value, avro_decoder(tmp_path / "r.v1.avsc")) == (None, "unknown_schema")
     (tmp_path / "r.v2.avsc").write_bytes(orjson.dumps(one))
-    assert decode_one(value, read_schemas(tmp_path / "r.v1.avsc")) == ('{"x":5}', None)
+    assert decode_one(value, avro_decoder(tmp_path / "r.v1.avsc")) == ('{"x":5}', None)
 
 
 @pytest.mark.parametrize(
@@ -201,8 +207,8 @@ def test_a_schema_file_that_is_none_is_named(tmp_path: Path, text: str) -> None:
     """The error names the file."""
     path = tmp_path / "r.v1.avsc"
     path.write_text(text)
-    with pytest.raises(UserError, match=r"r\.v1\.avsc is not an Avro schema"):
-        read_schemas(path)
+    with pytest.raises(UserError, match=r"r\.v1\.avsc cannot be used: it is not an Avro schema"):
+        SchemaFiles.beside(path)
 
 
 def test_no_versioned_schema_file_is_an_error(tmp_path: Path) -> None:

@@ -327,6 +327,7 @@ def settings_of(home: Path, broker: str, pipelines: Path) -> Settings:
         spark_checkpoint_location=None,
         processing_duration_minutes=10,
         database_url="",
+        schema_registry_url="",
     )
 
 
