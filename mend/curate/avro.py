@@ -122,15 +122,14 @@ class AvroDecoder:
 
     def decode(self, values: pa.Array) -> Decoded:
         """Decode records by the schemas that they name."""
-        headers = pc.dictionary_encode(pc.binary_slice(values, 0, HEADER.size), null_encoding="encode")
-        if not len(values):
+        encoded = pc.dictionary_encode(pc.binary_slice(values, 0, HEADER.size), null_encoding="encode")
+        headers, groups = encoded.dictionary.to_pylist(), encoded.indices.to_numpy()
+        if len(headers) == 1:
+            return self.group(headers[0], values)
+        rows = [np.flatnonzero(groups == number) for number in range(len(headers))]
+        if not rows:
             return pa.array([], pa.string()), pa.array([], pa.string())
-        groups = headers.indices.to_numpy()
-        rows, parts = [], []
-        for number, header in enumerate(headers.dictionary.to_pylist()):
-            mine = np.flatnonzero(groups == number)
-            rows.append(mine)
-            parts.append(self.group(header, values.take(pa.array(mine))))
+        parts = [self.group(header, values.take(pa.array(mine))) for header, mine in zip(headers, rows, strict=True)]
         order = pa.array(np.argsort(np.concatenate(rows), kind="stable"))
         texts, reasons = (pa.concat_arrays([part[at] for part in parts]).take(order) for at in (0, 1))
         return texts, reasons
@@ -203,16 +202,14 @@ class RecordReader:
 
     def read(self, records: pa.Array) -> Texts:
         """Decode a batch; each record that is not sound is judged by itself."""
-        bodies = [one[HEADER.size :] for one in records.to_pylist()]
+        values = records.to_pylist()
         if self.batches is None:
-            return as_arrays([self.read_one(one) for one in bodies])
-        texts = self.batches.texts(bodies)
-        doubtful = pc.indices_nonzero(pc.is_null(texts))
-        if not len(doubtful):
-            return texts, pa.nulls(len(bodies), pa.string())
-        judged = dict(
-            zip(doubtful.to_pylist(), (self.read_one(bodies[one]) for one in doubtful.to_pylist()), strict=True)
-        )
+            return as_arrays([self.read_one(one[HEADER.size :]) for one in values])
+        texts = self.batches.texts(values)
+        if not texts.null_count:
+            return texts, pa.nulls(len(values), pa.string())
+        doubtful = pc.indices_nonzero(pc.is_null(texts)).to_pylist()
+        judged = {row: self.read_one(values[row][HEADER.size :]) for row in doubtful}
         return as_arrays([judged.get(row, (text, None)) for row, text in enumerate(texts.to_pylist())])
 
     def read_one(self, body: bytes) -> tuple[str | None, str | None]:

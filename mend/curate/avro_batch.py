@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mend.curate.avro_schema import Tree
+from mend.curate.decode import FRAME
 
 PRIMITIVES = {"boolean": "boolean", "int": "long", "long": "long", "float": "float", "double": "double",
               "string": "string"}  # fmt: skip
@@ -66,7 +67,7 @@ class BatchReader:
         self.db = duckdb.connect(config={"threads": 1, "enable_external_access": False})
 
     def texts(self, records: Sequence[bytes]) -> pa.Array:
-        """Return the JSON text of each record, null where the record has to be judged by itself."""
+        """Return the JSON text of each record (with its header), null where it has to be judged by itself."""
         try:
             return self.decoded(records)
         except (ValueError, duckdb.Error):
@@ -79,10 +80,11 @@ class BatchReader:
         """Decode a batch; one that is not sound throughout is a ValueError."""
         from pyruhvro import deserialize_array
 
-        batch = deserialize_array([one + self.tail for one in records], self.schema)
+        batch = deserialize_array([one[FRAME:] + self.tail for one in records], self.schema)
         batch.validate(full=True)
         *columns, ends = batch.columns
         self.db.register("events", pa.table({"event": pa.StructArray.from_arrays(columns, self.names)}))
         text = self.db.sql(TEXT).to_arrow_table()["text"].combine_chunks()
         self.db.unregister("events")
-        return pc.if_else(pc.equal(ends, self.end), text, pa.scalar(None, pa.string()))
+        ended = pc.equal(ends, self.end)
+        return text if pc.all(ended).as_py() else pc.if_else(ended, text, pa.scalar(None, pa.string()))

@@ -19,13 +19,8 @@ Decoder = Callable[[pa.Array], Decoded]
 
 
 def decode_json(values: pa.Array) -> Decoded:
-    """Read values as UTF-8 text. Whether the text is JSON is found in the decode pass.
-
-    Text never begins with a zero byte: where one does, a registry's serializer put it and a schema's id before it.
-    """
-    framed = pc.and_(pc.starts_with(values, pattern="\0"), pc.greater(pc.binary_length(values), FRAME))
-    if pc.any(framed).as_py():
-        values = pc.if_else(framed, pc.binary_slice(values, FRAME), values)
+    """Read values as UTF-8 text. Whether the text is JSON is found in the decode pass."""
+    values = without_frame(values)
     try:
         payload = values.cast(pa.string())
     except pa.ArrowInvalid:
@@ -40,6 +35,12 @@ def decode_json(values: pa.Array) -> Decoded:
         ),
     )
     return pc.if_else(pc.is_valid(reasons), pa.scalar(None, pa.string()), payload), reasons
+
+
+def without_frame(values: pa.Array) -> pa.Array:
+    """Take a registry's header away. Text never begins with a zero byte: where one does, it is such a header."""
+    framed = pc.and_(pc.starts_with(values, pattern="\0"), pc.greater(pc.binary_length(values), FRAME))
+    return pc.if_else(framed, pc.binary_slice(values, FRAME), values) if pc.any(framed).as_py() else values
 
 
 def text_or_none(value: bytes | None) -> str | None:

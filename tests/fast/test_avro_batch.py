@@ -163,9 +163,10 @@ def test_a_customers_batch_is_decoded_at_once() -> None:
     tree = parse_documents([orjson.dumps(schema)], prefix="w")
     reader = RecordReader(tree, tree)
     assert reader.batches is not None
-    records = [b"\x02a"] * 500
+    header = b"\0\0\0\0\1"
+    records = [header + b"\x02a"] * 500
     assert reader.batches.texts(records).null_count == 0
-    records[77] = b"\x04a"
+    records[77] = header + b"\x04a"
     assert 0 < reader.batches.texts(records).null_count <= 16
-    records[77] = b"\x02a\0"
+    records[77] = header + b"\x02a\0"
     assert reader.batches.texts(records).null_count == 1
