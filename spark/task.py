@@ -33,7 +33,7 @@ def curate_task(
 
         context = TaskContext.get()
         task = f"{context.partitionId():05d}-{context.taskAttemptId()}" if context else "00000-0"
-        curator = Curator(plan, decoder(plan.pipeline, registry), run_id=run_id, now=now)
+        curator = Curator(plan, decoder(plan.pipeline, registry, plan.direct), run_id=run_id, now=now)
         tallies = []
         with StagedWriter(folder, task) as writer:
             for records in chunks(batches):

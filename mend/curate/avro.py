@@ -24,6 +24,7 @@ from mend.curate.avro_batch import BatchReader, plain
 from mend.curate.avro_resolution import resolve, with_sources
 from mend.curate.avro_schema import SchemaUnusableError, Tree, parse_documents
 from mend.curate.decode import EMPTY, NOT_AVRO, TOMBSTONE, TRUNCATED, UNKNOWN_SCHEMA, Decoded, Decoder, decode_json
+from mend.curate.direct import as_entries, fits, text_of, with_text
 from mend.runtime.errors import UserError
 from mend.runtime.logging import get_logger
 from mend.runtime.schema_registry import RegisteredSchema, RegistryAddress, SchemaRegistry
@@ -49,7 +50,11 @@ class Reader(Protocol):
 
 
 def avro_decoder(
-    schema_path: Path, *, registry: RegistryAddress | None = None, sources: Mapping[str, str] | None = None
+    schema_path: Path,
+    *,
+    registry: RegistryAddress | None = None,
+    sources: Mapping[str, str] | None = None,
+    direct: pa.StructType | None = None,
 ) -> Decoder:
     """Return the decoder of a pipeline with this contract.
 
@@ -57,7 +62,7 @@ def avro_decoder(
     """
     schemas: Schemas = client(registry) if registry else SchemaFiles.beside(schema_path)
     contract = with_sources(read_schema(schema_path, CONTRACT), sources or {})
-    return AvroDecoder(schemas, contract).decode
+    return AvroDecoder(schemas, contract, direct).decode
 
 
 @cache
@@ -114,8 +119,9 @@ def read_schema(path: Path, prefix: str) -> Tree:
 class AvroDecoder:
     """Decodes the batches of one task; an id is looked up once."""
 
-    def __init__(self, schemas: Schemas, contract: Tree) -> None:
+    def __init__(self, schemas: Schemas, contract: Tree, direct: pa.StructType | None = None) -> None:
         """Look nothing up yet."""
+        self.direct = direct
         self.schemas = schemas
         self.contract = contract
         self.readers: dict[int, Reader | None] = {}
@@ -128,7 +134,7 @@ class AvroDecoder:
             return self.group(headers[0], values)
         rows = [np.flatnonzero(groups == number) for number in range(len(headers))]
         if not rows:
-            return pa.array([], pa.string()), pa.array([], pa.string())
+            return values.cast(pa.string()), values.cast(pa.string())
         parts = [self.group(header, values.take(pa.array(mine))) for header, mine in zip(headers, rows, strict=True)]
         order = pa.array(np.argsort(np.concatenate(rows), kind="stable"))
         texts, reasons = (pa.concat_arrays([part[at] for part in parts]).take(order) for at in (0, 1))
@@ -140,9 +146,14 @@ class AvroDecoder:
         if reason is None and header is not None:
             reader = self.reader(HEADER.unpack(header)[1])
             if reader is not None:
-                return reader.read(values)
+                texts, reasons = reader.read(values)
+                return self.uniform(texts), reasons
             reason = UNKNOWN_SCHEMA
-        return pa.nulls(len(values), pa.string()), pa.repeat(pa.scalar(reason), len(values))
+        return self.uniform(pa.nulls(len(values), pa.string())), pa.repeat(pa.scalar(reason), len(values))
+
+    def uniform(self, texts: pa.Array) -> pa.Array:
+        """Give the payloads of all readers one form."""
+        return texts if self.direct is None else as_entries(texts, self.direct)
 
     def reader(self, schema_id: int) -> Reader | None:
         """Return the reader of a schema, None if nobody knows it or nobody can read it."""
@@ -158,7 +169,8 @@ class AvroDecoder:
         why = f"its type is {found.type}"
         if found.type == "AVRO":
             try:
-                return RecordReader(*resolve(parse_documents(found.documents, prefix=WRITER), self.contract))
+                trees = resolve(parse_documents(found.documents, prefix=WRITER), self.contract)
+                return RecordReader(*trees, direct=self.direct, schema_id=schema_id)
             except SchemaUnusableError as error:
                 why = str(error)
         get_logger().warning("schema_not_usable", schema_id=schema_id, because=why)
@@ -187,7 +199,7 @@ class JsonReader:
 class RecordReader:
     """Reads records of one Avro schema: by the batch where that is proven, else one by one."""
 
-    def __init__(self, written: Tree, read: Tree) -> None:
+    def __init__(self, written: Tree, read: Tree, *, direct: pa.StructType | None = None, schema_id: int = 0) -> None:
         """Prepare for records that were `written` so and shall be `read` so."""
         from fastavro import parse_schema
         from fastavro.schema import SchemaParseException
@@ -198,19 +210,22 @@ class RecordReader:
         except SchemaParseException as error:
             raise SchemaUnusableError(str(error)) from error
         schema = plain(written) if self.as_contract is None else None
-        self.batches = BatchReader(schema) if schema else None
+        taken = direct if direct and fits(written, direct) else None
+        self.batches = BatchReader(schema, schema_id, taken) if schema else None
 
     def read(self, records: pa.Array) -> Texts:
         """Decode a batch; each record that is not sound is judged by itself."""
         values = records.to_pylist()
         if self.batches is None:
             return as_arrays([self.read_one(one[HEADER.size :]) for one in values])
-        texts = self.batches.texts(values)
+        found = self.batches.read(values)
+        texts = text_of(found)
         if not texts.null_count:
-            return texts, pa.nulls(len(values), pa.string())
+            return found, pa.nulls(len(values), pa.string())
         doubtful = pc.indices_nonzero(pc.is_null(texts)).to_pylist()
         judged = {row: self.read_one(values[row][HEADER.size :]) for row in doubtful}
-        return as_arrays([judged.get(row, (text, None)) for row, text in enumerate(texts.to_pylist())])
+        texts, reasons = as_arrays([judged.get(row, (text, None)) for row, text in enumerate(texts.to_pylist())])
+        return with_text(found, texts), reasons
 
     def read_one(self, body: bytes) -> tuple[str | None, str | None]:
         """Decode one record; bytes that are too few or too many for the schema are no record."""

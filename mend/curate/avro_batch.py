@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from mend.curate.avro_schema import Tree
 from mend.curate.decode import FRAME
+from mend.curate.direct import as_entries, entries, values_of
 
 PRIMITIVES = {"boolean": "boolean", "int": "long", "long": "long", "float": "float", "double": "double",
               "string": "string"}  # fmt: skip
@@ -53,8 +54,8 @@ class BatchReader:
     After each record stands a number that nobody knows: a record that is too short or too long does not come to it.
     """
 
-    def __init__(self, schema: Tree) -> None:
-        """Take a schema that `plain` has passed."""
+    def __init__(self, schema: Tree, schema_id: int = 0, direct: pa.StructType | None = None) -> None:
+        """Take a schema that `plain` has passed; `direct` are the columns that the pass takes decoded."""
         from fastavro import schemaless_writer
 
         number, tail = secrets.randbits(62), BytesIO()
@@ -62,19 +63,22 @@ class BatchReader:
         self.end, self.tail = pa.scalar(number, pa.int64()), tail.getvalue()
         names = [one["name"] for one in schema["fields"]]
         self.names = names
+        self.schema_id = pa.scalar(schema_id, pa.int64())
+        self.direct = direct
         ended = [*({"name": f"f{at}", "type": one["type"]} for at, one in enumerate(schema["fields"]))]
         self.schema = orjson.dumps(schema | {"fields": [*ended, {"name": END, "type": "long"}]}).decode()
         self.db = duckdb.connect(config={"threads": 1, "enable_external_access": False})
 
-    def texts(self, records: Sequence[bytes]) -> pa.Array:
-        """Return the JSON text of each record (with its header), null where it has to be judged by itself."""
+    def read(self, records: Sequence[bytes]) -> pa.Array:
+        """Return the payload of each record (with its header); its text is null where it has to be judged by itself."""
         try:
             return self.decoded(records)
         except (ValueError, duckdb.Error):
             if len(records) <= FEW:
-                return pa.nulls(len(records), pa.string())
+                nothing = pa.nulls(len(records), pa.string())
+                return nothing if self.direct is None else as_entries(nothing, self.direct)
         middle = len(records) // 2
-        return pa.concat_arrays([self.texts(records[:middle]), self.texts(records[middle:])])
+        return pa.concat_arrays([self.read(records[:middle]), self.read(records[middle:])])
 
     def decoded(self, records: Sequence[bytes]) -> pa.Array:
         """Decode a batch; one that is not sound throughout is a ValueError."""
@@ -83,8 +87,19 @@ class BatchReader:
         batch = deserialize_array([one[FRAME:] + self.tail for one in records], self.schema)
         batch.validate(full=True)
         *columns, ends = batch.columns
-        self.db.register("events", pa.table({"event": pa.StructArray.from_arrays(columns, self.names)}))
-        text = self.db.sql(TEXT).to_arrow_table()["text"].combine_chunks()
-        self.db.unregister("events")
+        texts = self.texts(pa.StructArray.from_arrays(columns, self.names))
         ended = pc.equal(ends, self.end)
-        return text if pc.all(ended).as_py() else pc.if_else(ended, text, pa.scalar(None, pa.string()))
+        if not pc.all(ended).as_py():
+            texts = pc.if_else(ended, texts, pa.scalar(None, pa.string()))
+        if self.direct is None:
+            return texts
+        written = pc.if_else(ended, self.schema_id, pa.scalar(None, pa.int64()))
+        return entries(texts, written, values_of(dict(zip(self.names, columns, strict=True)), self.direct, len(texts)))
+
+    def texts(self, events: pa.StructArray) -> pa.Array:
+        """Write events as JSON."""
+        self.db.register("events", pa.table({"event": events}))
+        try:
+            return self.db.sql(TEXT).to_arrow_table()["text"].combine_chunks()
+        finally:
+            self.db.unregister("events")

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from mend.curate import counts
 from mend.curate.counts import ACCEPTED, DUPLICATE, REJECTED
 from mend.curate.decode import UNKNOWN_SCHEMA, Decoder, key_text, named_schema
+from mend.curate.direct import as_entries, flat
 from mend.curate.nested import find_misfits, unfit, with_nested
 from mend.curate.plan import Plan
 from mend.curate.shapes import Shape, classify
@@ -115,6 +116,9 @@ class Curator:
 
     def events(self, records: pa.Table, payload: pa.Array, refused: pa.Array) -> tuple[pa.Table, pa.Array]:
         """Return the records whose payload is a JSON object, and the reasons of the others."""
+        columns = {"payload": payload}
+        if self.plan.direct is not None:
+            columns = flat(as_entries(payload, self.plan.direct))
         events = pa.table(
             {
                 "row": pa.array(np.arange(records.num_rows)),
@@ -123,11 +127,11 @@ class Curator:
                 "kafka_partition": records["partition"],
                 "kafka_offset": records["offset"],
                 "kafka_timestamp": records["timestamp"].cast(pa.timestamp("us")),
-                "payload": payload,
             }
+            | columns
         )
-        if payload.null_count:
-            events = events.filter(pc.is_valid(payload))
+        if columns["payload"].null_count:
+            events = events.filter(pc.is_valid(columns["payload"]))
         with self.visible(events=events):
             undecodable = self.run(UNDECODABLE)
         if not undecodable:

@@ -13,7 +13,9 @@ FRAME = 5
 """Bytes before the text in the wire format of a schema registry."""
 
 Decoded = tuple[pa.Array, pa.Array]
-"""JSON text or null per record, and the reason or null per record: exactly one of both is null."""
+"""JSON text or null per record, and the reason or null per record: exactly one of both is null.
+
+Beside the text there may be what is decoded already (mend.curate.direct)."""
 
 Decoder = Callable[[pa.Array], Decoded]
 

@@ -165,8 +165,8 @@ def test_a_customers_batch_is_decoded_at_once() -> None:
     assert reader.batches is not None
     header = b"\0\0\0\0\1"
     records = [header + b"\x02a"] * 500
-    assert reader.batches.texts(records).null_count == 0
+    assert reader.batches.read(records).null_count == 0
     records[77] = header + b"\x04a"
-    assert 0 < reader.batches.texts(records).null_count <= 16
+    assert 0 < reader.batches.read(records).null_count <= 16
     records[77] = header + b"\x02a\0"
-    assert reader.batches.texts(records).null_count == 1
+    assert reader.batches.read(records).null_count == 1

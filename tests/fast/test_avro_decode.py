@@ -19,7 +19,7 @@ from mend.curate.avro import SchemaFiles, avro_decoder
 from mend.curate.curator import Curated, Curator
 from mend.curate.decode import Decoder, decode_json
 from mend.curate.decoders import decoder
-from mend.curate.plan import Plan
+from mend.curate.plan import Plan, make_plan
 from mend.runtime.errors import UserError
 
 pytestmark = pytest.mark.spark
@@ -100,6 +100,57 @@ def things(folder: Path) -> Callable[[int, dict[str, Any]], tuple[str | None, st
     return decode
 
 
+def avro_curator(customers: Plan, now: datetime, **changes: Any) -> Curator:
+    """Return the curator of the same pipeline for Avro, as a task makes it."""
+    plan = make_plan(replace(customers.pipeline, format="avro", **changes), customers.rules)
+    return Curator(plan, decoder(plan.pipeline, None, plan.direct), run_id="r", now=now)
+
+
+def test_values_enter_the_pass_as_they_are(customers: Plan, event: Callable[..., bytes], now: datetime) -> None:
+    """A writer with the contract's types needs no way over JSON, and a bad record beside it changes nothing."""
+    curator = avro_curator(customers, now)
+    good = wire(orjson.loads(event()), 2)
+    payload, _ = curator.decode(pa.array([good, good[:-2], *[good] * 40, good + b"\0", good], pa.binary()))
+    written = payload.field("written").to_pylist()
+    assert (written[1], written[20:]) == (None, [2] * 22 + [None, 2])
+    assert payload.field("raw").to_pylist()[-1]["country"] == "US"
+
+
+WRITERS: dict[str, tuple[Any, Any]] = {
+    "a number that is too big": ("long", 2**40),
+    "a number that is not": ("long", 3),
+    "another type": ("string", "3"),
+    "null": (["null", "int"], None),
+    "a double": ("double", 3.5),
+    "missing": (None, None),
+}
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_decoded_values_are_judged_as_text_is(
+    customers: Plan, event: Callable[..., bytes], records: Callable[..., pa.Table], now: datetime, tmp_path: Path,
+    kind: str,
+) -> None:  # fmt: skip
+    """Whatever a writer does to a field of the contract: the same places, reasons and counts as in JSON."""
+    declared, value = WRITERS[kind]
+    document = orjson.loads((SCHEMAS / "customer_events.v1.avsc").read_bytes())
+    fields = [one for one in document["fields"] if one["name"] != "version"]
+    writer = document | {"fields": [*fields, *([{"name": "version", "type": declared}] if declared else [])]}
+    (tmp_path / "x.v1.avsc").write_bytes(orjson.dumps(document))
+    (tmp_path / "x.v2.avsc").write_bytes(orjson.dumps(writer))
+    first, second = orjson.loads(event()), orjson.loads(event(id="c-2")) | {"version": value}
+    if not declared:
+        del second["version"]
+    binary = avro_curator(customers, now, schema_path=tmp_path / "x.v1.avsc")
+    expected = Curator(customers, decode_json, run_id="r", now=now).curate(
+        records([orjson.dumps(one) for one in (first, second)])
+    )
+    found = binary.curate(records([wire(first, 1), b"\0\0\0\0\2" + encoded(second, writer)]))
+    assert found.accepted.equals(expected.accepted)
+    assert found.tally == expected.tally
+    assert found.rejected["reasons"].to_pylist() == expected.rejected["reasons"].to_pylist()
+
+
 def test_avro_and_json_reach_the_same_rows(
     customers: Plan, event: Callable[..., bytes], records: Callable[..., pa.Table], now: datetime
 ) -> None:
@@ -113,7 +164,7 @@ def test_avro_and_json_reach_the_same_rows(
         orjson.loads(event(id="é😀", name="", email="nobody")),
     ]
     text = Curator(customers, decode_json, run_id="r", now=now)
-    binary = Curator(customers, avro_decoder(customers.pipeline.schema_path), run_id="r", now=now)
+    binary = avro_curator(customers, now)
     expected = text.curate(records([orjson.dumps(one) for one in documents]))
     found = binary.curate(records([wire(one, one["version"]) for one in documents]))
     assert found.accepted.equals(expected.accepted)
@@ -138,9 +189,7 @@ def test_records_that_are_no_avro(
         "empty": b"",
         "good": good,
     }
-    out = Curator(customers, avro_decoder(customers.pipeline.schema_path), run_id="r", now=now).curate(
-        records(list(values.values()))
-    )
+    out = avro_curator(customers, now).curate(records(list(values.values())))
     dead = dict(zip(out.dead_letters["offset"].to_pylist(), out.dead_letters["reason"].to_pylist(), strict=True))
     names = list(values)
     assert out.rejected["reason"].to_pylist() == ["unknown_schema"]
