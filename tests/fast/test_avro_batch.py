@@ -125,7 +125,7 @@ def values_of(texts: pa.Array) -> list[Any]:
 
 
 @given(chance=st.randoms(use_true_random=False), top=st.sampled_from(["any", "plain"]))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_a_batch_gives_what_fastavro_gives(chance: Random, top: str) -> None:
     """Sound and damaged records of any schema: equal values, equal reasons, in equal order."""
     maker = Maker(chance)
