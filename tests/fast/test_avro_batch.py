@@ -170,3 +170,13 @@ def test_a_customers_batch_is_decoded_at_once() -> None:
     assert 0 < reader.batches.read(records).null_count <= 16
     records[77] = header + b"\x02a\0"
     assert reader.batches.read(records).null_count == 1
+
+
+def test_a_number_that_is_too_big_for_an_int_is_not_cut() -> None:
+    """It is what stands on the wire; the contract says that it is out of range."""
+    schema = {"type": "record", "name": "R", "fields": [{"name": "x", "type": "int"}]}
+    tree = parse_documents([orjson.dumps(schema)], prefix="w")
+    out = BytesIO()
+    fastavro.schemaless_writer(out, "long", 2**40)
+    texts, _ = RecordReader(tree, tree).read(pa.array([b"\0\0\0\0\1" + out.getvalue()] * 40))
+    assert set(texts.to_pylist()) == {'{"x":1099511627776}'}
