@@ -116,14 +116,14 @@ def test_values_enter_the_pass_as_they_are(customers: Plan, event: Callable[...,
     assert payload.field("raw").to_pylist()[-1]["country"] == "US"
 
 
-WRITERS: dict[str, tuple[Any, Any]] = {
-    "a number that is too big": ("long", 2**40),
-    "a number that is not": ("long", 3),
-    "another type": ("string", "3"),
-    "null": (["null", "int"], None),
-    "a double": ("double", 3.5),
-    "missing": (None, None),
+WRITERS: dict[str, tuple[Any, list[Any], bool]] = {
+    "a number that is too big": ("long", [2**40, 3], True),
+    "another type": ("string", ["3"], False),
+    "null": (["null", "int"], [3, None, 4], True),
+    "a double": ("double", [3.5, 3.0], False),
+    "missing": (None, [None], True),
 }
+"""The type that is written, values, and whether they are decoded in the batch."""
 
 
 @pytest.mark.parametrize("kind", WRITERS)
@@ -132,20 +132,22 @@ def test_decoded_values_are_judged_as_text_is(
     kind: str,
 ) -> None:  # fmt: skip
     """Whatever a writer does to a field of the contract: the same places, reasons and counts as in JSON."""
-    declared, value = WRITERS[kind]
+    declared, values, direct = WRITERS[kind]
     document = orjson.loads((SCHEMAS / "customer_events.v1.avsc").read_bytes())
     fields = [one for one in document["fields"] if one["name"] != "version"]
     writer = document | {"fields": [*fields, *([{"name": "version", "type": declared}] if declared else [])]}
     (tmp_path / "x.v1.avsc").write_bytes(orjson.dumps(document))
     (tmp_path / "x.v2.avsc").write_bytes(orjson.dumps(writer))
-    first, second = orjson.loads(event()), orjson.loads(event(id="c-2")) | {"version": value}
-    if not declared:
-        del second["version"]
+    first = orjson.loads(event())
+    others = [first | {"id": f"c-{at}", "version": value} for at, value in enumerate(values, start=2)]
+    others = [{name: one[name] for name in one if declared or name != "version"} for one in others]
     binary = avro_curator(customers, now, schema_path=tmp_path / "x.v1.avsc")
     expected = Curator(customers, decode_json, run_id="r", now=now).curate(
-        records([orjson.dumps(one) for one in (first, second)])
+        records([orjson.dumps(one) for one in (first, *others)])
     )
-    found = binary.curate(records([wire(first, 1), b"\0\0\0\0\2" + encoded(second, writer)]))
+    written = [b"\0\0\0\0\2" + encoded(one, writer) for one in others]
+    assert (binary.decode(pa.array(written))[0].field("written").null_count == 0) is direct
+    found = binary.curate(records([wire(first, 1), *written]))
     assert found.accepted.equals(expected.accepted)
     assert found.tally == expected.tally
     assert found.rejected["reasons"].to_pylist() == expected.rejected["reasons"].to_pylist()
