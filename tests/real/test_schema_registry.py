@@ -71,7 +71,8 @@ def test_references_are_followed(client: SchemaRegistry, url: str) -> None:
 
 def test_other_kinds_of_schemas_say_so(client: SchemaRegistry, url: str) -> None:
     """A JSON Schema is none of Avro."""
-    found = client.schema(post(url, "json", {"schema": '{"type":"object"}', "schemaType": "JSON"}))
+    schema = {"$schema": "http://json-schema.org/draft-07/schema#", "type": "object"}
+    found = client.schema(post(url, "json", {"schema": json.dumps(schema), "schemaType": "JSON"}))
     assert found is not None
     assert found.type == "JSON"
 
