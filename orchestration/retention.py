@@ -13,6 +13,7 @@ from mend.incidents.log import incident_log
 from mend.proof.evidence import Unreadable, read_manifest
 from mend.proof.facts import Checked
 from mend.proof.prove import Known, check
+from mend.sinks.parquet import beside
 from mend.store.runs import Standing
 from mend.store.tables import RunState
 from orchestration import settled_manifest
@@ -77,7 +78,7 @@ class Judge:
                 yield from self.emptied(run)
             for what in PLACES:
                 path = self.folder(run.run_id, what)
-                if path.exists():
+                if path.exists() or (what == "published" and beside(path, "leaving").exists()):
                     yield self.of_place(run, what, path)
             if self.workspace.pipeline.retention.reports is not None:
                 reports = layout.run_file(run.run_id, "manifest").parent.glob("*")
@@ -196,7 +197,7 @@ def retire(workspace: Workspace, goes: Goes, now: datetime) -> None:
 def leaving(workspace: Workspace) -> Path:
     """Return where published folders are deleted: beside the readable folder, where no reader looks."""
     published = workspace.settings.published
-    return published.parent / f".leaving-{published.name}" / workspace.pipeline.name
+    return published.parent / f".retired-{published.name}" / workspace.pipeline.name
 
 
 def remove(path: Path) -> None:
