@@ -19,6 +19,7 @@ from rich.table import Table
 from mend.runtime.clock import now
 from mend.runtime.errors import UserError
 from mend.runtime.logging import configure_logging
+from mend.runtime.schema_registry import registry_address
 from mend.runtime.settings import load_settings
 from producer.anomalies import Anomalies
 from producer.avro import OWN_SCHEMA, default_schema_path
@@ -81,7 +82,9 @@ def main(  # noqa: PLR0913 - one parameter a flag
             help=f"Avro schema, its versions beside it. [{'/'.join(OWN_SCHEMA.parts[-3:])}]",
         ),
     ] = None,
-    form: Annotated[Format, typer.Option("--format", help="How events are written.")] = Format.JSON,
+    form: Annotated[
+        Format, typer.Option("--format", help="How events are written; avro uses SCHEMA_REGISTRY_URL if it is set.")
+    ] = Format.JSON,
     rate: Annotated[float, typer.Option(min=0.0, max=FULL_SPEED, help="Events a second; 0: as fast as it can.")] = 10.0,
     count: Annotated[int | None, typer.Option(min=0, help="Stop after so many events.")] = None,
     duration: Annotated[
@@ -123,6 +126,7 @@ def main(  # noqa: PLR0913 - one parameter a flag
         anomalies=Anomalies(late_rate, drift_frequency, missing_rate, malformed_rate, duplicate_rate),
         create=create_topic,
         kind=kind,
+        registry=registry_address(settings),
     )
     with _stop_on_signals() as stop, _progress_bar(options, quiet=quiet) as progress:
         counters = produce(options, stop=stop, progress=progress)

@@ -1,9 +1,9 @@
 """Events as Avro in the Confluent wire format: a zero byte, the schema's id as four bytes, the record.
 
-The schema files are the registry: `customer_events.v2.avsc` has the id 2 and writes the events of version 2.
+`customer_events.v2.avsc` writes the events of version 2. Without a registry the files are it, and the id is 2.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from mend.runtime.errors import UserError
+from mend.runtime.schema_registry import RegistryAddress, RegistryAwayError, SchemaRegistry
 from producer.events import Event
 
 MAGIC = b"\x00"
@@ -43,18 +44,31 @@ def read_schema(path: Path) -> Any:
         raise UserError(f"{path} is not an Avro schema: {error}. Correct it or name one with --schema-path.") from error
 
 
-def avro_encoder(schema_path: Path) -> Callable[[Event], bytes]:
-    """Return the function from an event to its bytes, each version written with its own schema.
+def register_schemas(address: RegistryAddress, topic: str, schema_path: Path) -> dict[int, int]:
+    """Give every version's schema to the registry as the topic's values; returns version → id. Safe to repeat."""
+    registry = SchemaRegistry(address)
+    try:
+        return {
+            version: registry.register(f"{topic}-value", version_path(schema_path, version).read_text(encoding="utf-8"))
+            for version in VERSIONS
+        }
+    except RegistryAwayError as error:
+        raise UserError(f"{error}. Nothing was sent; check SCHEMA_REGISTRY_URL.", exit_code=1) from error
+
+
+def avro_encoder(schema_path: Path, ids: Mapping[int, int] | None = None) -> Callable[[Event], bytes]:
+    """Return the function from an event to its bytes, each version written with its own schema and its id.
 
     A required field cannot be left out in Avro: an incomplete event has an empty text instead.
     """
     from fastavro import schemaless_writer
 
     schemas = {version: read_schema(version_path(schema_path, version)) for version in VERSIONS}
+    headers = {version: MAGIC + (ids or {}).get(version, version).to_bytes(4, "big") for version in VERSIONS}
 
     def encode(event: Event) -> bytes:
         out = BytesIO()
-        out.write(MAGIC + event.version.to_bytes(4, "big"))
+        out.write(headers[event.version])
         schemaless_writer(out, schemas[event.version], event.complete_fields())
         return out.getvalue()
 

@@ -1,6 +1,6 @@
 """The stream of Kafka records: events, disturbed, encoded, damaged and repeated; pure and seeded."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 
@@ -19,7 +19,7 @@ class Format(StrEnum):
     AVRO = "avro"
 
 
-def messages(
+def messages(  # noqa: PLR0913 - what records are made of
     seed: int,
     *,
     start_ts: int,
@@ -28,12 +28,13 @@ def messages(
     form: Format = Format.JSON,
     schema_path: Path | None = None,
     kind: Kind = CUSTOMERS,
+    schema_ids: Mapping[int, int] | None = None,
 ) -> Iterator[Message]:
     """Yield records for ever, the same bytes in the same order for the same arguments; keys are those of the events.
 
     Every record is either sound, malformed or a duplicate; only sound ones carry the other marks.
     """
-    encode = avro_encoder(schema_path) if form is Format.AVRO and schema_path else json_bytes
+    encode = avro_encoder(schema_path, schema_ids) if form is Format.AVRO and schema_path else json_bytes
     damages = AVRO_DAMAGES if form is Format.AVRO else JSON_DAMAGES
     happened = disturbed(kind.events(seed, start_ts=start_ts, rate=rate), anomalies, seed)
     sound = (Message(event.key.encode(), encode(event), event.marks) for event in happened)

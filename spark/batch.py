@@ -20,6 +20,7 @@ from mend.curate.tally import Tally, merge
 from mend.runtime import clock
 from mend.runtime.layout import Layout
 from mend.runtime.logging import get_logger
+from mend.runtime.schema_registry import RegistryAddress
 from mend.store.engine import Store
 from mend.store.tables import RunState
 from spark.source import OffsetRange, batch_ranges
@@ -41,6 +42,7 @@ class Job:
     query_id: str
     checkpoint: Path
     lag_before: int | None = None
+    registry: RegistryAddress | None = None
 
     def run_id(self, batch_id: int) -> str:
         """Return the id of a batch's run: a replayed batch has the id it had before."""
@@ -91,7 +93,7 @@ def stage_batch(job: Job, frame: "DataFrame", batch_id: int) -> str | None:
 
 def run_tasks(job: Job, frame: "DataFrame", run_id: str, folder: Path, now: datetime) -> list[TaskResult]:
     """Let the tasks curate and write; only their counts come to the driver."""
-    task = curate_task(job.plan, run_id=run_id, folder=folder, now=now)
+    task = curate_task(job.plan, run_id=run_id, folder=folder, now=now, registry=job.registry)
     return [loads(TaskResult, row.result) for row in frame.mapInArrow(task, RESULT_SCHEMA).collect()]  # type: ignore[arg-type]
 
 

@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 
 from mend.curate import counts
 from mend.curate.counts import ACCEPTED, DUPLICATE, REJECTED
-from mend.curate.decode import UNKNOWN_SCHEMA, Decoder, key_text
+from mend.curate.decode import UNKNOWN_SCHEMA, Decoder, key_text, named_schema
+from mend.curate.direct import as_entries, flat
 from mend.curate.nested import completed, look_into, newly_drifted, rescued_exactly, settled, with_nested, with_unknown
 from mend.curate.parts import is_strict
 from mend.curate.plan import Plan
@@ -115,7 +116,7 @@ class Curator:
         accepted = judged if (places == ACCEPTED).all() else judged.filter(pa.array(places == ACCEPTED))
         return Curated(
             accepted=self.published(accepted),
-            rejected=self.kept(records, [*reasons.to_pylist(), *unknown_schema_rows(refused)]),
+            rejected=self.kept(records, [*reasons.to_pylist(), *unknown_schema_rows(refused, records["value"])]),
             dead_letters=self.kept(records, dead_letter_rows(refused)),
             duplicates=self.kept(records, duplicate_rows(judged.filter(pa.array(places == DUPLICATE)))),
             keys=accepted.select(KEY_COLUMNS),
@@ -124,6 +125,9 @@ class Curator:
 
     def events(self, records: pa.Table, payload: pa.Array, refused: pa.Array) -> tuple[pa.Table, pa.Array]:
         """Return the records whose payload is a JSON object, and the reasons of the others."""
+        columns = {"payload": payload}
+        if self.plan.direct is not None:
+            columns = flat(as_entries(payload, self.plan.direct))
         events = pa.table(
             {
                 "row": pa.array(np.arange(records.num_rows)),
@@ -132,11 +136,11 @@ class Curator:
                 "kafka_partition": records["partition"],
                 "kafka_offset": records["offset"],
                 "kafka_timestamp": records["timestamp"].cast(pa.timestamp("us")),
-                "payload": payload,
             }
+            | columns
         )
-        if payload.null_count:
-            events = events.filter(pc.is_valid(payload))
+        if columns["payload"].null_count:
+            events = events.filter(pc.is_valid(columns["payload"]))
         with self.visible(events=events):
             undecodable = self.run(UNDECODABLE) + self.with_commas()
         if not undecodable:
@@ -279,10 +283,14 @@ def refused_rows(refused: pa.Array) -> list[tuple[int, str]]:
     return list(zip(rows.to_pylist(), refused.take(rows).to_pylist(), strict=True))
 
 
-def unknown_schema_rows(refused: pa.Array) -> list[dict[str, Any]]:
-    """Return the rows that are rejected because their schema is not known."""
-    found = refused_rows(refused)
-    return [{"row": row, "reasons": [reason_row(reason)]} for row, reason in found if reason == UNKNOWN_SCHEMA]
+def unknown_schema_rows(refused: pa.Array, values: pa.ChunkedArray) -> list[dict[str, Any]]:
+    """Return the rows that are rejected because their schema is not known, with its id."""
+    rows = [row for row, reason in refused_rows(refused) if reason == UNKNOWN_SCHEMA]
+    named = [named_schema(value) for value in values.take(pa.array(rows, pa.int64())).to_pylist()]
+    return [
+        {"row": row, "reasons": [reason_row(UNKNOWN_SCHEMA) | {"expected": "a schema that is known", "found": found}]}
+        for row, found in zip(rows, named, strict=True)
+    ]
 
 
 def dead_letter_rows(refused: pa.Array) -> list[dict[str, Any]]:

@@ -4,11 +4,13 @@ import re
 from dataclasses import dataclass
 
 import orjson
+import pyarrow as pa
 
 from mend.contracts.mapping import MappedField, Mapping
 from mend.contracts.rules import Rule, RuleSet
 from mend.contracts.schema import Field, FieldType
 from mend.curate import sql
+from mend.curate.direct import direct_event, direct_shape, direct_type
 from mend.curate.fields import contract_fields, field_sql, micros, reason_sql, structure_of, value_reasons
 from mend.curate.predicates import failure_predicate
 from mend.runtime.pipeline_file import KAFKA_TIME, Pipeline
@@ -55,6 +57,7 @@ class Plan:
     reasons_sql: str
     unseen_sql: str
     decided: frozenset[str] = frozenset()
+    direct: pa.StructType | None = None
 
 
 def make_plan(pipeline: Pipeline, rules: RuleSet, mapping: Mapping | None = None) -> Plan:
@@ -73,7 +76,8 @@ def make_plan(pipeline: Pipeline, rules: RuleSet, mapping: Mapping | None = None
         columns=columns,
         judged_sql=parts.judged(),
         reasons_sql=parts.reasons(),
-        unseen_sql=f"SELECT {shape_sql(sources)}, first({types_sql(sources)}), first(json_keys(payload)) "
+        direct=parts.direct,
+        unseen_sql=f"SELECT {parts.shape()}, first({types_sql(sources)}), first(json_keys(payload)) "
         "FROM events SEMI JOIN unseen USING (row) GROUP BY 1",
         decided=frozenset(one.source for one in mapping.fields if one.added and one not in added)
         if mapping
@@ -165,11 +169,25 @@ SELECT row, list_concat(shape_reasons, list_filter([
 FROM derived ORDER BY row
 """
 
+    @property
+    def direct(self) -> pa.StructType | None:
+        """The columns in which events may come decoded."""
+        return direct_type(self.fields, self.sources) if self.pipeline.format == "avro" else None
+
+    def shape(self) -> str:
+        """Return the digest of an event's shape."""
+        found = shape_sql(self.sources)
+        return found if self.direct is None else direct_shape(found, self.sources)
+
+    def event(self) -> str:
+        """Return the decoded payload."""
+        found = f"json_transform(payload, {sql.literal(structure_of(self.fields, self.sources))})"
+        return found if self.direct is None else direct_event(found, self.fields, self.sources)
+
     def decoded(self, source: str) -> str:
         """Decode the payload, and find its shape."""
         return f"""decoded AS (
-  SELECT *, {shape_sql(self.sources)} AS shape,
-    json_transform(payload, {sql.literal(structure_of(self.fields, self.sources))}) AS event
+  SELECT *, {self.shape()} AS shape, {self.event()} AS event
   FROM {source}
 )"""
 

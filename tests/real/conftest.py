@@ -5,9 +5,9 @@ import secrets
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from itertools import islice
 from pathlib import Path
@@ -18,6 +18,7 @@ import orjson
 import psutil
 import pytest
 import yaml
+from pydantic import SecretStr
 
 from embedded.jars import Jars, cache_folder, resolve_jars
 from embedded.java import Java, find_java, spark_environment
@@ -26,13 +27,15 @@ from embedded.spark_platform import spark_platform
 from mend.contracts.codec import loads
 from mend.contracts.decision import DecisionResult
 from mend.contracts.report import RunReport
+from mend.runtime.schema_registry import registry_address
 from mend.runtime.settings import Settings, SinkMode, load_settings
 from orchestration.steps import FINISHING, StepResult
 from orchestration.workspace import Workspace, open_workspace
 from producer.anomalies import Anomalies, Message
-from producer.avro import default_schema_path
+from producer.avro import default_schema_path, register_schemas
 from producer.kinds import KINDS, Kind, KindName
 from producer.messages import Format, messages
+from tests.real.registry import Registry, running_registry
 
 if TYPE_CHECKING:
     import duckdb
@@ -64,6 +67,13 @@ def kafka_broker(java: Java, jars: Jars, tmp_path_factory: pytest.TempPathFactor
     """Run the broker that all tests share; a test that stops or kills a broker starts its own."""
     with KafkaBroker(java, jars.kafka, tmp_path_factory.mktemp("kafka")) as broker:
         yield broker
+
+
+@pytest.fixture(scope="session")
+def schema_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """Run the schema registry that all tests share; a test that ends one starts its own."""
+    with running_registry(tmp_path_factory.mktemp("registry") / "registry.log") as registry:
+        yield registry
 
 
 @pytest.fixture
@@ -284,11 +294,12 @@ def made_events(
     form: Format = Format.JSON,
     start: int | None = None,
     kind: Kind = KINDS[KindName.CUSTOMERS],
+    schema_ids: Mapping[int, int] | None = None,
 ) -> Iterator[Message]:
     """Return the producer's events, beginning at `start` (epoch ms; a minute ago)."""
     begin = start or int(time() * 1000) - 60_000
     return messages(seed, start_ts=begin, anomalies=anomalies, form=form, kind=kind,
-                    schema_path=default_schema_path(kind.schema))  # fmt: skip
+                    schema_path=default_schema_path(kind.schema), schema_ids=schema_ids)  # fmt: skip
 
 
 def read(files: str, *, union: bool = False) -> "duckdb.DuckDBPyRelation":
@@ -363,7 +374,18 @@ def settings_of(home: Path, broker: str, pipelines: Path) -> Settings:
         spark_checkpoint_location=None,
         processing_duration_minutes=10,
         database_url="",
+        schema_registry_url="",
     )
+
+
+def with_registry(flow: Flow, url: str, *, wait_seconds: float = 20.0) -> tuple[Flow, dict[int, int]]:
+    """Return the flow with a schema registry that has the producer's schemas, and their ids by version."""
+    changed = {"schema_registry_url": SecretStr(url), "schema_registry_wait_seconds": wait_seconds}
+    settings = flow.workspace.settings.model_copy(update=changed)
+    address = registry_address(settings)
+    assert address is not None
+    ids = register_schemas(address, flow.workspace.pipeline.topic, default_schema_path())
+    return replace(flow, workspace=replace(flow.workspace, settings=settings)), ids
 
 
 def write_pipeline(folder: Path, base: Path = CUSTOMERS, **changes: Any) -> Path:

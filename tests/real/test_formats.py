@@ -11,7 +11,7 @@ import pytest
 
 from producer.anomalies import Anomalies, Message
 from producer.messages import Format
-from tests.real.conftest import CUSTOMERS, ORDERS, Flow, Platform, order_event
+from tests.real.conftest import CUSTOMERS, ORDERS, Flow, Platform, order_event, with_registry
 
 pytestmark = [pytest.mark.spark, pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")]
 
@@ -25,11 +25,20 @@ NAMES = {
 }
 
 
-def test_avro_reaches_the_same_rows(new_flow: Callable[..., Flow]) -> None:
-    """Avro in the wire format is decoded; what is truncated, or of a schema nobody knows, is kept with its bytes."""
+@pytest.fixture(params=["files", "registry"])
+def avro_flow(request: pytest.FixtureRequest, new_flow: Callable[..., Flow]) -> tuple[Flow, dict[int, int] | None]:
+    """Open the shipped pipeline for Avro, its schemas in files or in a registry; their ids by version."""
     flow = new_flow(format="avro")
-    made = flow.send_customers(400, SOUND, form=Format.AVRO)
-    (unknown,) = flow.send(b"\x00" + struct.pack(">I", 77) + made[0].value[5:], partition=0)
+    if request.param == "files":
+        return flow, None
+    return with_registry(flow, request.getfixturevalue("schema_registry").url)
+
+
+def test_avro_reaches_the_same_rows(avro_flow: tuple[Flow, dict[int, int] | None]) -> None:
+    """Avro in the wire format is decoded; what is truncated, or of a schema nobody knows, is kept with its bytes."""
+    flow, ids = avro_flow
+    made = flow.send_customers(400, SOUND, form=Format.AVRO, schema_ids=ids)
+    (unknown,) = flow.send(b"\x00" + struct.pack(">I", 7777) + made[0].value[5:], partition=0)
     dead = flow.send(made[0].value[:-3], b"\x00\x00", b"plain text", b"", None, made[0].value + b"\x00", partition=1)
     run_id = flow.run()
     assert flow.closed()
