@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from mend.contracts.codec import ContractError
 from mend.contracts.decision import Rows, SegmentFilter
+from mend.contracts.settled import SettledManifest
 from mend.curate import sql
 from mend.curate.counts import MISSING_SEGMENT
 from mend.curate.staging import drop_unnamed, read_manifest
@@ -20,12 +21,15 @@ from mend.runtime.files import sync_files
 from mend.runtime.layout import Layout
 from mend.sinks.parquet import count_rows, move_folder
 from mend.sinks.port import PartitionRows, Sink
+from orchestration.settled_manifest import HELD, vouch
 
-HELD = "reason=held"
 
+def settle(layout: Layout, sink: Sink, run: SettledManifest, rows: Rows, hold: Sequence[SegmentFilter]) -> None:
+    """Move a staged run: quarantine and dead letters first, then the manifest, and what readers see last.
 
-def settle(layout: Layout, sink: Sink, run_id: str, rows: Rows, hold: Sequence[SegmentFilter]) -> None:
-    """Move a staged run: quarantine and dead letters first, what readers see last."""
+    So there is no moment at which a readable file is named by no manifest.
+    """
+    run_id = run.run_id
     staged = layout.staged(run_id)
     forget_unnamed(staged)
     if rows is Rows.PUBLISH_EXCEPT_SEGMENT:
@@ -40,7 +44,9 @@ def settle(layout: Layout, sink: Sink, run_id: str, rows: Rows, hold: Sequence[S
     move_once(staged / "held", layout.quarantine(run_id) / HELD)
     if rows is Rows.HOLD:
         move_once(staged / "accepted", layout.quarantine(run_id) / HELD)
-    elif rows in {Rows.PUBLISH, Rows.PUBLISH_EXCEPT_SEGMENT}:
+    publishes = rows in {Rows.PUBLISH, Rows.PUBLISH_EXCEPT_SEGMENT}
+    vouch(layout, run, staged / "accepted" if publishes else None)
+    if publishes:
         fault_point("before_publish")
         sink.publish(run_id, staged / "accepted")
 

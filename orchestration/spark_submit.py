@@ -101,6 +101,8 @@ def environment(workspace: Workspace) -> dict[str, str]:
         "processing_duration_minutes": settings.processing_duration_minutes,
         "database_url": settings.store_url,
         "fault_at": settings.fault_at,
+        "schema_registry_url": settings.schema_registry_url.get_secret_value(),
+        "schema_registry_wait_seconds": settings.schema_registry_wait_seconds,
     }
     return dict(os.environ) | {variable(name): str(value) for name, value in told.items()} | workspace.spark.environment
 

@@ -19,6 +19,7 @@ from mend.store.incidents import SqlIncidents
 from mend.store.ledger import Ledger
 from mend.store.mappings import Mappings
 from mend.store.migrate import prepare
+from mend.store.proofs import Proofs
 from mend.store.runs import Runs
 
 DRIVERS = {
@@ -43,6 +44,7 @@ class Store:
     decisions: Decisions
     incidents: SqlIncidents
     mappings: Mappings
+    proofs: Proofs
 
     def transaction(self) -> AbstractContextManager[Connection]:
         """Make everything inside the `with` one transaction: kept as a whole at its end, or not at all.
@@ -79,6 +81,7 @@ def open_store(url: str) -> Store:
         decisions=Decisions(database),
         incidents=SqlIncidents(database),
         mappings=Mappings(database),
+        proofs=Proofs(database),
     )
 
 

@@ -39,6 +39,7 @@ from mend.sinks.parquet import ParquetSink
 from mend.store.engine import open_store
 from mend.store.tables import RunState
 from orchestration.settle import settle
+from orchestration.settled_manifest import begun
 from orchestration.storage import at_work
 from orchestration.workspace import Workspace, open_workspace
 from spark.batch import Job, stage_batch
@@ -201,7 +202,9 @@ def impatient(world: World) -> None:
     def early(workspace: Workspace, run_id: str, decision: DecisionResult) -> None:
         workspace.store.runs.advance(run_id, RunState.PUBLISHED, clock.now(), published_rows=None)
         workspace.store.ledger.settle(run_id, {}, {})
-        settle(workspace.layout, workspace.sink, run_id, decision.rows, decision.hold)
+        ranges, at = workspace.store.ledger.ranges(run_id), clock.now().isoformat()
+        manifest = begun(run_id, "customers", ranges, settled_at=at, sparse=False)
+        settle(workspace.layout, workspace.sink, manifest, decision.rows, decision.hold)
 
     instead(orchestration__decision_step__settle_run=early, orchestration__steps__check_load=lambda *_: ())
     drive(world)
