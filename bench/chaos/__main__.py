@@ -20,7 +20,7 @@ TARGET_SECONDS = 30
 
 
 def main() -> int:
-    """Run a campaign; 0 when nothing was lost, doubled or half seen, else 1."""
+    """Run a campaign; 0 when nothing was lost, doubled or half seen and the proof holds, else 1."""
     asked = parse()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder = Path(tempfile.mkdtemp(prefix="mend-chaos-"))
@@ -62,9 +62,15 @@ def say(text: str) -> None:
 
 
 def good(result: dict[str, Any]) -> bool:
-    """Whether nothing was lost, doubled or half seen, and all kills were made."""
+    """Whether nothing was lost, doubled or half seen, the proof says so too, and all kills were made."""
     harmless = not (result["lost"] or result["doubled"] or result["anomalies"] or result["unsent"])
-    return bool(harmless and len(result["kills"]) == result["asked"])
+    return bool(harmless and agrees(result) and len(result["kills"]) == result["asked"])
+
+
+def agrees(result: dict[str, Any]) -> bool:
+    """Whether the campaign's count and `mend prove`, which share no code, say the same."""
+    whole, proof = not (result["lost"] or result["doubled"]), result["proof"]
+    return bool(proof["holds"] == whole and (not whole or proof["offsets"] == result["sent"]))
 
 
 def summary(result: dict[str, Any]) -> str:
@@ -73,10 +79,13 @@ def summary(result: dict[str, Any]) -> str:
     places = ", ".join(f"{many:,} {place}" for place, many in result["places"].items() if many)
     kills = f"kills {len(result['kills'])}/{result['asked']}, {result['lost']} lost, {result['doubled']} doubled"
     recovery = f"p50 {result['recovery_p50']} s, p95 {result['recovery_p95']} s (target p95 {TARGET_SECONDS} s)"
+    proof = result["proof"]
+    verdict = "holds" if proof["holds"] else f"does not hold: {proof['finding']}"
     lines = (
         f"{kills} of {result['sent']:,} events ({places})",
         f"recovery to the next published run: {recovery}",
         f"the reader looked {result['looks']:,} times; anomalies: {seen}",
+        f"mend prove: {verdict}, {proof['offsets']:,} offsets ({'agrees' if agrees(result) else 'DISAGREES'})",
     )
     return "\n".join(lines)
 

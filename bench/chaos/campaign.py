@@ -10,7 +10,7 @@ from statistics import quantiles
 from typing import Any
 
 from bench.chaos.count import count, found
-from bench.chaos.processes import POLL_SECONDS, Run, start
+from bench.chaos.processes import POLL_SECONDS, Run, prove, start
 from bench.chaos.reader import Reader
 from bench.chaos.sender import Sender
 from embedded.jars import Jars
@@ -69,6 +69,7 @@ class Campaign:
     outcomes: list[Outcome] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
     missed: int = 0
+    proof: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Prepare folders; nothing runs yet."""
@@ -92,6 +93,7 @@ class Campaign:
                     break
                 self.one(kill)
             self.drain()
+            self.proof = prove(self.folder, self.variables())
         return self.result()
 
     def end(self) -> None:
@@ -122,16 +124,20 @@ class Campaign:
 
     def start(self, kill: Kill | None = None) -> Run:
         """Start `mend run`, armed if a point is to be killed."""
-        variables = {
+        variables = self.variables(kill.target if kill and kill.after is None else "")
+        self.runs = [one for one in self.runs if one.parts_left()]
+        self.runs.append(start(self.folder, variables, self.log, self.home / "ops" / "logs" / "spark.log"))
+        return self.runs[-1]
+
+    def variables(self, fault: str = "") -> dict[str, str]:
+        """Return the settings of a process of the campaign."""
+        return {
             "MEND_HOME": str(self.home),
             "KAFKA_BROKER": self.broker.bootstrap,
             "SPARK_MASTER": "local[2]",
             "MEND_PIPELINES": str(Path(__file__).parents[2] / "pipelines"),
-            "FAULT_AT": kill.target if kill and kill.after is None else "",
+            "FAULT_AT": fault,
         }
-        self.runs = [one for one in self.runs if one.parts_left()]
-        self.runs.append(start(self.folder, variables, self.log, self.home / "ops" / "logs" / "spark.log"))
-        return self.runs[-1]
 
     def strike(self, run: Run, kill: Kill) -> float | None:
         """Wait for the armed point to kill, or kill a part; returns when, None if it did not come to it."""
@@ -200,6 +206,7 @@ class Campaign:
             "places": total.places,
             "lost": len(total.lost),
             "doubled": len(total.doubled),
+            "proof": {name: self.proof[name] for name in ("holds", "offsets", "finding")},
             "recovery_p50": percentile(recoveries, 50),
             "recovery_p95": percentile(recoveries, 95),
             "looks": self.reader.looks,

@@ -10,9 +10,12 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import orjson
 import psutil
 
+from mend.runtime.errors import UserError
 from mend.runtime.faults import KILLED_AT
 
 PARTS: Mapping[str, Callable[[str], bool]] = {
@@ -23,6 +26,7 @@ PARTS: Mapping[str, Callable[[str], bool]] = {
 }
 """Parts of a run by words of their command lines."""
 
+MEND = str(Path(sys.executable).with_name("mend"))
 POLL_SECONDS = 0.1
 LONGEST_SECONDS = 240.0
 
@@ -93,13 +97,30 @@ class Run:
             self.kill(part)
 
 
+def prove(folder: Path, variables: Mapping[str, str]) -> dict[str, Any]:
+    """Ask `mend prove` as a user does; UserError when it gives no answer."""
+    done = subprocess.run(
+        [MEND, "prove", "--json"],
+        cwd=folder,
+        env={**os.environ, **variables},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=LONGEST_SECONDS,
+    )
+    if not done.stdout:
+        raise UserError(f"mend prove gave no answer: {done.stderr.strip()}", exit_code=1)
+    return dict(orjson.loads(done.stdout))
+
+
 def start(folder: Path, variables: Mapping[str, str], log: Path, spark_log: Path) -> Run:
     """Start `mend run` as a user does."""
     mark = f"MEND_CHAOS_{secrets.token_hex(6)}"
     spark_log.unlink(missing_ok=True)
     with log.open("ab") as out:
         process = subprocess.Popen(
-            [str(Path(sys.executable).with_name("mend")), "run"],
+            [MEND, "run"],
             cwd=folder,
             env={**os.environ, **variables, mark: "1"},
             stdin=subprocess.DEVNULL,

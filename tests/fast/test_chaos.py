@@ -17,6 +17,7 @@ from mend.runtime.faults import POINTS
 SENT = [(0, offset) for offset in range(6)]
 RESULT = {
     "kills": [{}], "asked": 1, "sent": 6, "unsent": 0, "places": {"published": 6}, "lost": 0, "doubled": 0,
+    "proof": {"holds": True, "offsets": 6, "finding": None},
     "recovery_p50": 1.0, "recovery_p95": 2.0, "looks": 9, "anomalies": {},
 }  # fmt: skip
 
@@ -132,6 +133,28 @@ def test_only_a_harmless_campaign_is_good(worse: dict[str, object]) -> None:
     assert good(RESULT)
     assert not good(RESULT | worse)
     assert "kills 1/1, 0 lost, 0 doubled of 6 events (6 published)" in summary(RESULT)
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        ({}, "mend prove: holds, 6 offsets (agrees)"),
+        ({"proof": {"holds": True, "offsets": 5, "finding": None}}, "mend prove: holds, 5 offsets (DISAGREES)"),
+        (
+            {"proof": {"holds": False, "offsets": 6, "finding": "gap at 3"}},
+            "mend prove: does not hold: gap at 3, 6 offsets (DISAGREES)",
+        ),
+        ({"lost": 1}, "mend prove: holds, 6 offsets (DISAGREES)"),
+        (
+            {"lost": 1, "proof": {"holds": False, "offsets": 5, "finding": "gap at 3"}},
+            "mend prove: does not hold: gap at 3, 5 offsets (agrees)",
+        ),
+    ],
+)
+def test_the_proof_is_held_beside_the_count(result: dict[str, object], said: str) -> None:
+    """`mend prove` must say of the same files what the campaign counted; a campaign is good only if it does."""
+    assert summary(RESULT | result).splitlines()[-1] == said
+    assert good(RESULT | result) == (not result)
 
 
 def test_percentiles_of_few_values() -> None:

@@ -1,6 +1,7 @@
 """Settled runs afterwards: their proof, what retention may delete of them, and a recount that disagrees."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,7 +27,7 @@ from mend.proof.facts import Finding
 from mend.proof.prove import Scope
 from mend.runtime.pipeline_file import Retention
 from mend.runtime.settings import load_settings
-from mend.store.runs import Runs, Standing
+from mend.store.runs import Run, Runs, Standing
 from mend.store.tables import RunState
 from orchestration import retention, settled_manifest
 from orchestration.decision_step import decide_about, settle_run
@@ -415,6 +416,35 @@ def test_a_recount_that_disagrees_is_no_dead_end(house: House) -> None:
     (incident,) = house.workspace.store.incidents.created_since(datetime.now(UTC) - timedelta(minutes=5))
     assert incident.status is IncidentStatus.RESOLVED
     assert house.findings() == ()
+
+
+@dataclass
+class Forgetful:
+    """The runs of a store that is gone when a run is to change its state."""
+
+    runs: Runs
+
+    def get(self, run_id: str) -> Run | None:
+        """Look."""
+        return self.runs.get(run_id)
+
+    def advance(self, *_: object) -> None:
+        """Be gone."""
+        raise ConnectionError
+
+
+def test_a_dispute_that_is_cut_off_is_told_once(house: House) -> None:
+    """Ended between incident and state, the next run comes to it again; a person is told, and once."""
+    run_id, store = house.stage(), house.workspace.store
+    store.runs.advance(run_id, RunState.DECIDED, datetime.now(UTC))
+    settle_run(house.workspace, run_id, decision(Rows.PUBLISH))
+    house.file(run_id).unlink()
+    cut = replace(house.workspace, store=replace(store, runs=Forgetful(store.runs)))  # type: ignore[arg-type]
+    for workspace in (cut, cut, house.workspace):
+        with suppress(ConnectionError):
+            validate_load(workspace, run_id)
+        assert len(store.incidents.created_since(datetime.now(UTC) - timedelta(minutes=5))) == 1
+        assert unfinished_runs(house.workspace) == ([] if workspace is house.workspace else [run_id])
 
 
 # --- sums that do not close
