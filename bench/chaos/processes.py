@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,6 @@ class Run:
     process: subprocess.Popen[bytes]
     mark: str
     spark_log: Path
-    known: set[int] = field(default_factory=set)
 
     @property
     def running(self) -> bool:
@@ -56,7 +55,6 @@ class Run:
                 part = next((name for name, fits in PARTS.items() if fits(words)), None)
                 if part:
                     found[part].append(one)
-                    self.known.add(one.pid)
         return found
 
     def parts_left(self) -> bool:
@@ -71,14 +69,16 @@ class Run:
         """Wait for the end; returns when the first process died by its own hand, None if none did."""
         first: float | None = None
         while self.running:
-            alive = {one.pid for each in self.parts().values() for one in each}
-            first = first or (time.monotonic() if self.known - alive else None)
+            first = first or self.rehearsed()
             time.sleep(POLL_SECONDS)
-        if self.process.returncode == -signal.SIGKILL:
-            return time.monotonic()
-        if not self.spark_log.exists():
-            return None
-        return first if KILLED_AT in self.spark_log.read_text(encoding="utf-8", errors="replace") else None
+        return time.monotonic() if self.process.returncode == -signal.SIGKILL else first or self.rehearsed()
+
+    def rehearsed(self) -> float | None:
+        """Return the time if Spark's log has the last words of a process that killed itself."""
+        with suppress(FileNotFoundError):
+            if KILLED_AT in self.spark_log.read_text(encoding="utf-8", errors="replace"):
+                return time.monotonic()
+        return None
 
     def kill(self, part: str) -> bool:
         """Kill a part as a crash would; False if it is not there."""

@@ -1,5 +1,8 @@
 """What a campaign counts with: its count and its reader find the damage that they are there for."""
 
+import subprocess
+import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
@@ -11,8 +14,9 @@ import pytest
 from bench.chaos.__main__ import good, summary
 from bench.chaos.campaign import ELSEWHERE, RANDOM_TARGETS, percentile, plan
 from bench.chaos.count import count
+from bench.chaos.processes import Run
 from bench.chaos.reader import Reader
-from mend.runtime.faults import POINTS
+from mend.runtime.faults import KILLED_AT, POINTS
 
 SENT = [(0, offset) for offset in range(6)]
 RESULT = {
@@ -155,6 +159,21 @@ def test_the_proof_is_held_beside_the_count(result: dict[str, object], said: str
     """`mend prove` must say of the same files what the campaign counted; a campaign is good only if it does."""
     assert summary(RESULT | result).splitlines()[-1] == said
     assert good(RESULT | result) == (not result)
+
+
+LATE = "import sys, time; time.sleep(0.5); open(sys.argv[1], 'w').write(sys.argv[2]); time.sleep(1)"
+
+
+@pytest.mark.waits
+@pytest.mark.parametrize(("words", "told"), [(f"{KILLED_AT}files_staged\n", True), ("done\n", False)])
+def test_a_recovery_begins_when_the_log_tells_of_the_death(tmp_path: Path, words: str, told: bool) -> None:
+    """Not when some process of the run ends, nor when `mend` does: it goes on for a while after its job is dead."""
+    log, began = tmp_path / "spark.log", time.monotonic()
+    process = subprocess.Popen([sys.executable, "-c", LATE, str(log), words])
+    at = Run(process, "MARK", log).killed_itself()
+    assert (at is not None) == told
+    if at is not None:
+        assert 0.5 <= at - began < time.monotonic() - began - 0.5
 
 
 def test_percentiles_of_few_values() -> None:
