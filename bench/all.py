@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench import audit, avro, data_path, producer, startup
+from bench import audit, avro, consumer, data_path, empty_run, orders, producer, raw_read, startup
 from bench.measure import Wish, show, wish
 
 README = Path(__file__).with_name("README.md")
@@ -17,6 +17,10 @@ BENCHES: tuple[Callable[[Wish], dict[str, Any]], ...] = (
     audit.measure,
     data_path.measure,
     avro.measure,
+    raw_read.measure,
+    consumer.measure,
+    orders.measure,
+    empty_run.measure,
 )
 
 

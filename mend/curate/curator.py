@@ -15,7 +15,8 @@ from mend.curate import counts
 from mend.curate.counts import ACCEPTED, DUPLICATE, REJECTED
 from mend.curate.decode import UNKNOWN_SCHEMA, Decoder, key_text, named_schema
 from mend.curate.direct import as_entries, flat
-from mend.curate.nested import find_misfits, unfit, with_nested
+from mend.curate.keys import SeenKeys
+from mend.curate.nested import Misfits, find_misfits, unfit, with_nested
 from mend.curate.plan import Plan
 from mend.curate.shapes import Shape, classify
 from mend.curate.tally import Tally
@@ -41,13 +42,12 @@ SHAPE_DETAILS = pa.schema(
 MOST_SHAPES = 10_000
 """Shapes remembered between batches; a topic has a handful, a storm of random keys must not fill the memory."""
 UTC_TIME = pa.timestamp("us", tz="UTC")
-UNDECODABLE = """
-SELECT row, CASE WHEN json_valid(payload) THEN 'not_an_object' ELSE 'not_json' END FROM events
-WHERE NOT (json_valid(payload) AND starts_with(ltrim(payload, ' \t\r\n'), '{'))
-"""
-FIRST_ROWS = """
-SELECT min(row) FROM judged WHERE fits AND (key_high, key_low) NOT IN (FROM seen) GROUP BY key_high, key_low
-"""
+UNDECODABLE = "SELECT row, CASE WHEN json_valid(payload) THEN 'not_an_object' ELSE 'not_json' END FROM events"
+FIRST_LOOK = 1_000
+"""Events whose shapes a task learns before its first pass, so that few of them need a second one."""
+WORTH_IT = 0.5
+"""A stream of which more events than this share need the closer look gets no quick one any more."""
+Flags = np.ndarray[Any, np.dtype[Any]]
 KEY_COLUMNS = ["key_high", "key_low", "kafka_topic", "kafka_partition", "kafka_offset"]
 
 
@@ -80,31 +80,27 @@ class Curator:
         self.decode = decode
         self.run_id = run_id
         self.shapes: dict[int, Shape] = {}
+        self.usual: Shape | None = None
         self.db = duckdb.connect(config={"threads": 1, "enable_external_access": False})
         self.run("SET TimeZone = 'UTC'")
         self.run("SET VARIABLE now = ?::TIMESTAMP", [now.astimezone(UTC).replace(tzinfo=None)])
         self.run("SET VARIABLE run_id = ?", [run_id])
         self.run("SET VARIABLE mapping_version = ?::INTEGER", [plan.mapping_version])
-        self.run("CREATE TABLE seen (key_high UBIGINT, key_low UBIGINT)")
+        self.seen = SeenKeys()
         self.forget_shapes()
 
     def curate(self, records: pa.Table) -> Curated:
         """Give each record (columns of Spark's Kafka source) its place."""
         payload, refused = self.decode(records["value"].combine_chunks())
-        events, refused = self.events(records, payload, refused)
-        judged = self.judge(events)
-        with self.visible(events=events, judged=judged):
-            nested = find_misfits(self.db, self.plan.fields, self.plan.sources)
-        judged = unfit(judged, nested)
-        with self.visible(events=events, judged=judged):
-            first = self.first_rows(records.num_rows)
-            fits = judged["fits"].to_numpy()
-            places = np.where(fits, np.where(first[judged["row"].to_numpy()], ACCEPTED, DUPLICATE), REJECTED)
-            reasons = with_nested(self.reasons(judged, fits), nested)
+        events = self.events(records, payload)
+        judged, nested = self.judge(events)
+        refused = self.undecodable(events, judged, refused)
+        places = self.places(judged)
+        reasons = with_nested(self.reasons(events, judged, places == REJECTED), nested)
         judged = judged.append_column("place", pa.array(places, pa.int8()))
         with self.visible(events=events, judged=judged):
             tally = counts.count(self.db, self.plan, self.shapes, records, refused, reasons)
-        accepted = judged if (places == ACCEPTED).all() else judged.filter(pa.array(places == ACCEPTED))
+        accepted = judged.filter(pa.array(places == ACCEPTED))
         return Curated(
             accepted=self.published(accepted),
             rejected=self.kept(records, [*reasons.to_pylist(), *unknown_schema_rows(refused, records["value"])]),
@@ -114,12 +110,12 @@ class Curator:
             tally=tally,
         )
 
-    def events(self, records: pa.Table, payload: pa.Array, refused: pa.Array) -> tuple[pa.Table, pa.Array]:
-        """Return the records whose payload is a JSON object, and the reasons of the others."""
+    def events(self, records: pa.Table, payload: pa.Array) -> pa.Table:
+        """Return the records under the names that the pass knows them by; `row` is their position."""
         columns = {"payload": payload}
         if self.plan.direct is not None:
             columns = flat(as_entries(payload, self.plan.direct))
-        events = pa.table(
+        return pa.table(
             {
                 "row": pa.array(np.arange(records.num_rows)),
                 "kafka_key": key_text(records["key"].combine_chunks()),
@@ -130,36 +126,63 @@ class Curator:
             }
             | columns
         )
-        if columns["payload"].null_count:
-            events = events.filter(pc.is_valid(columns["payload"]))
-        with self.visible(events=events):
-            undecodable = self.run(UNDECODABLE)
-        if not undecodable:
-            return events, refused
-        reasons = refused.to_pylist()
-        for row, reason in undecodable:
-            reasons[row] = reason
-        rows = pa.array([row for row, _ in undecodable], pa.int64())
-        return events.filter(pc.invert(pc.is_in(events["row"], rows))), pa.array(reasons, pa.string())
 
-    def judge(self, events: pa.Table) -> pa.Table:
-        """Run the pass; it is run again when it met shapes that were not known."""
-        with self.visible(events=events):
-            judged = in_order(self.arrow(self.plan.judged_sql))
-            unseen = judged.filter(pc.is_null(judged["clean"])).select(["row"])
-            if not unseen.num_rows:
-                return judged
+    def judge(self, events: pa.Table) -> tuple[pa.Table, Misfits]:
+        """Run the pass: a quick look at all events, a closer one at all that it does not find to fit.
+
+        Returns the judged events in their order, and what is wrong with the nested values of those that do not fit.
+        """
+        if not self.shapes:
+            self.learn_shapes(events.slice(0, FIRST_LOOK))
+        usual = self.usual
+        if usual is None:
+            return self.look_closely(events)
+        quick = self.look(events, self.plan.parts.quick(usual))
+        fits = quick["fits"].to_numpy()
+        rest = np.ones(events.num_rows, dtype=bool)
+        rest[quick["row"].to_numpy()[fits]] = False
+        if rest.mean() > WORTH_IT:
+            self.usual = None
+        closer, nested = self.look_closely(events.filter(pa.array(rest)))
+        return merged(quick, fits, closer), nested
+
+    def look_closely(self, events: pa.Table) -> tuple[pa.Table, Misfits]:
+        """Judge events of any shape; those of shapes that were not known go through the pass again."""
+        judged = self.look(events, self.plan.judged_sql)
+        unknown = pc.is_null(judged["clean"]).to_numpy()
+        if unknown.any():
             if len(self.shapes) > MOST_SHAPES:
                 self.forget_shapes()
-                unseen = judged.select(["row"])
-            with self.visible(unseen=unseen):
-                self.learn_shapes()
-            return in_order(self.arrow(self.plan.judged_sql))
+                unknown[:] = True
+            unseen = events.filter(pc.is_in(events["row"], judged["row"].filter(pa.array(unknown)).combine_chunks()))
+            self.learn_shapes(unseen)
+            judged = merged(judged, ~unknown, self.look(unseen, self.plan.judged_sql))
+        with self.visible(events=events, judged=judged):
+            nested = find_misfits(self.db, self.plan.fields, self.plan.sources)
+        return unfit(judged, nested), nested
 
-    def learn_shapes(self) -> None:
-        """Judge the shapes of the rows in `unseen`."""
-        rows = self.run(self.plan.unseen_sql)
+    def look(self, events: pa.Table, query: str) -> pa.Table:
+        """Run a query of the pass, over those records that are JSON objects."""
+        with self.visible(events=events):
+            return in_order(self.arrow(query))
+
+    def undecodable(self, events: pa.Table, judged: pa.Table, refused: pa.Array) -> pa.Array:
+        """Add the reasons of records that were text but no JSON object."""
+        lost = pc.is_valid(events["payload"]).to_numpy(zero_copy_only=False)
+        lost[judged["row"].to_numpy()] = False
+        if not lost.any():
+            return refused
+        with self.visible(events=events.filter(pa.array(lost))):
+            found = dict(self.run(UNDECODABLE))
+        return pa.array([found.get(row, reason) for row, reason in enumerate(refused.to_pylist())], pa.string())
+
+    def learn_shapes(self, events: pa.Table) -> None:
+        """Judge the shapes of some events."""
+        with self.visible(events=events):
+            rows = self.run(self.plan.unseen_sql)
         found = [classify(shape, types, keys, self.plan.fields, self.plan.sources) for shape, types, keys in rows]
+        if not self.shapes and self.plan.parts.plain:
+            self.usual = next((one for one in found if not one.differs), None)
         self.shapes |= {shape.hash: shape for shape in found}
         scalars = pa.Table.from_pylist([shape_row(shape) for shape in found], SHAPES)
         details = pa.Table.from_pylist([detail_row(shape) for shape in found], SHAPE_DETAILS)
@@ -174,19 +197,17 @@ class Curator:
             self.run("CREATE OR REPLACE TABLE shapes AS FROM no_shapes")
             self.run("CREATE OR REPLACE TABLE shape_details AS FROM no_details")
 
-    def first_rows(self, rows: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Say for each row whether it is the first of its key, and remember the keys."""
-        found = self.db.sql(FIRST_ROWS).fetchnumpy()
-        first = np.zeros(rows, dtype=bool)
-        first[next(iter(found.values()))] = True
-        with self.visible(first_rows=pa.table({"row": pa.array(np.flatnonzero(first))})):
-            self.run("INSERT INTO seen SELECT key_high, key_low FROM judged SEMI JOIN first_rows USING (row)")
-        return first
+    def places(self, judged: pa.Table) -> Flags:
+        """Return the place of each judged event, and remember the keys of those that are accepted."""
+        fits = judged["fits"].to_numpy()
+        first = self.seen.first(judged["key_high"].to_numpy()[fits], judged["key_low"].to_numpy()[fits])
+        places = np.full(len(fits), REJECTED, dtype=np.int8)
+        places[fits] = np.where(first, ACCEPTED, DUPLICATE)
+        return places
 
-    def reasons(self, judged: pa.Table, fits: np.ndarray[Any, np.dtype[np.bool_]]) -> pa.Table:
+    def reasons(self, events: pa.Table, judged: pa.Table, misfits: Flags) -> pa.Table:
         """Return row and reasons of the events that do not fit."""
-        misfits = judged.filter(pa.array(~fits)).select(["row"])
-        with self.visible(misfits=misfits):
+        with self.visible(events=events.take(judged["row"].filter(pa.array(misfits)))):
             return self.arrow(self.plan.reasons_sql)
 
     def published(self, accepted: pa.Table) -> pa.Table:
@@ -230,6 +251,15 @@ def in_order(judged: pa.Table) -> pa.Table:
     """Return rows in the order of their offsets, which a join with more shapes than events does not keep."""
     rows = judged["row"].to_numpy()
     return judged if (rows[1:] > rows[:-1]).all() else judged.sort_by("row")
+
+
+def merged(judged: pa.Table, stays: Flags, others: pa.Table) -> pa.Table:
+    """Return the rows that stay and the others in the order of their offsets."""
+    if stays.all():
+        return judged
+    both = pa.concat_tables([judged, others])
+    index = np.flatnonzero(np.concatenate((stays, np.ones(others.num_rows, dtype=bool))))
+    return both.take(index[np.argsort(both["row"].to_numpy()[index], kind="stable")])
 
 
 def as_utc(field: pa.Field) -> pa.Field:

@@ -31,6 +31,7 @@ class Shape:
     """
 
     hash: int
+    keys: tuple[str, ...]
     types: tuple[str, ...]
     unknown: tuple[str, ...]
     reasons: tuple[Reason, ...]
@@ -61,6 +62,7 @@ def classify(
     )
     return Shape(
         hash=shape_hash,
+        keys=tuple(keys),
         types=seen,
         unknown=tuple(dict.fromkeys(key for key in keys if key not in known)),
         reasons=(
