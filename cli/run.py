@@ -69,9 +69,11 @@ def run_everything(workspace: "Workspace", steps: "Steps") -> list["RunFacts"]:
     """Run the steps; returns the finished runs. A failed job is decided about, then raised as a UserError."""
     from cli.gather import gather
     from orchestration import steps as do
+    from orchestration.offsets import check_offsets
 
     with steps.step("monitor_kafka") as shown:
         lag = must(do.monitor_kafka(workspace))
+        check_offsets(workspace)
         shown.note(lag.message)
     run_ids = do.unfinished_runs(workspace)
     for run_id in run_ids:

@@ -23,6 +23,7 @@ from orchestration.audit_step import audit_staged
 from orchestration.decision_step import decide_about, decide_about_failure
 from orchestration.kafka_lag import measure_lag
 from orchestration.load_check import check_load
+from orchestration.offsets import check_offsets
 from orchestration.retriggers import take_due
 from orchestration.spark_submit import run_ingest_job
 from orchestration.workspace import Workspace
@@ -74,9 +75,9 @@ def run_spark_job(workspace: Workspace, *, lag: int | None = None) -> StepResult
 
     A job that fails is recorded with its cause; nothing it staged is readable.
     """
-    name = workspace.pipeline.name
+    position = check_offsets(workspace)
     asked = take_due(workspace.layout.ops / "retrigger.json", clock.now())
-    result = run_ingest_job(workspace, lag=lag)
+    result = run_ingest_job(workspace, lag=lag, start=position.start)
     if result.error is None:
         outcome: Outcome = "done" if result.run_ids else "nothing_to_do"
         message = f"{len(result.run_ids)} runs staged" if result.run_ids else "nothing new in the topic"
@@ -86,13 +87,19 @@ def run_spark_job(workspace: Workspace, *, lag: int | None = None) -> StepResult
             message=message,
             facts={"run_ids": list(result.run_ids), "retriggers_taken": asked},
         )
+    return job_failed(workspace, result.error, result.log)
+
+
+def job_failed(workspace: Workspace, error: str, log: Path) -> StepResult:
+    """Record that the job failed, with its cause and the run that it was working on."""
+    name = workspace.pipeline.name
     run_id = next((run.run_id for run in workspace.store.runs.unfinished(name) if run.state is RunState.OPENED), None)
-    workspace.store.runs.record_failure(name, run_id, result.error, classify(result.error).value, clock.now())
+    workspace.store.runs.record_failure(name, run_id, error, classify(error).value, clock.now())
     return StepResult(
         step="run_spark_job",
         outcome="failed",
-        message=f"{result.error} (log: {result.log})",
-        facts={"run_id": run_id, "error": result.error, "log": str(result.log), "run_ids": []},
+        message=f"{error} (log: {log})",
+        facts={"run_id": run_id, "error": error, "log": str(log), "run_ids": []},
     )
 
 

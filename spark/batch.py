@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import duckdb
 import pyarrow.parquet as pq
 
 from mend.contracts.codec import loads
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 HALF_STAGED = {RunState.OPENED, RunState.FAILED}
+LOOKS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,7 @@ class Job:
     query_id: str
     checkpoint: Path
     lag_before: int | None = None
+    epoch: int = 0
 
     def run_id(self, batch_id: int) -> str:
         """Return the id of a batch's run: a replayed batch has the id it had before."""
@@ -84,7 +87,9 @@ def stage_batch(job: Job, frame: "DataFrame", batch_id: int) -> str | None:
     job.layout.write(run_id, "run_report", report)
     with job.store.transaction():
         job.store.ledger.record_ranges(run_id, report.partitions)
-        job.store.runs.advance(run_id, RunState.STAGED, clock.now(), report=report, job_status="success")
+        job.store.runs.advance(
+            run_id, RunState.STAGED, clock.now(), report=report, job_status="success", epoch=job.epoch
+        )
     log.info("run_staged", events=report.total_records, accepted=tally.places.accepted)
     return run_id
 
@@ -102,12 +107,23 @@ def drop_duplicates(
     files = [file for result in results for file in result.files]
     tally = merge(result.tally for result in results)
     mine = [folder / file.path for file in files if file.place == "keys"]
-    earlier = earlier_keys(job, run_id, now - job.plan.pipeline.duplicate_horizon)
-    positions = find_duplicates(mine, earlier)
+    positions = duplicates_of(job, run_id, mine, now - job.plan.pipeline.duplicate_horizon)
     if not positions:
         return files, tally
     rewritten = [part for file in files for part in rewrite(folder, file, positions)]
     return rewritten, moved(tally, positions)
+
+
+def duplicates_of(job: Job, run_id: str, mine: list[Path], since: datetime) -> frozenset[Position]:
+    """Look for the run's keys in earlier runs; one that is settled meanwhile moves its key files: look again."""
+    for _ in range(LOOKS):
+        earlier = earlier_keys(job, run_id, since)
+        try:
+            return find_duplicates(mine, earlier)
+        except duckdb.IOException:
+            if all(path.exists() for path in earlier):
+                raise
+    return find_duplicates(mine, earlier_keys(job, run_id, since))
 
 
 def earlier_keys(job: Job, run_id: str, since: datetime) -> list[Path]:

@@ -26,15 +26,20 @@ class OffsetRange:
     until_offset: int
 
 
-def kafka_stream(session: "SparkSession", *, broker: str, topic: str, most_events: int) -> "DataFrame":
-    """Read a topic from its earliest offset; at most `most_events` a batch. Offsets that are gone fail the query."""
+def kafka_stream(
+    session: "SparkSession", *, broker: str, topic: str, most_events: int, start: dict[int, int] | None = None
+) -> "DataFrame":
+    """Read a topic; at most `most_events` a batch. Offsets that are gone fail the query.
+
+    `start` says where a query without a checkpoint begins, for every partition; by default at the earliest offsets.
+    """
     from pyspark.sql.functions import expr
 
     return (
         session.readStream.format("kafka")
         .option("kafka.bootstrap.servers", broker)
         .option("subscribe", topic)
-        .option("startingOffsets", "earliest")
+        .option("startingOffsets", offsets_json(topic, start) if start else "earliest")
         .option("failOnDataLoss", "true")
         .option("includeHeaders", "true")
         .option("maxOffsetsPerTrigger", most_events)
@@ -48,6 +53,11 @@ def kafka_stream(session: "SparkSession", *, broker: str, topic: str, most_event
         .load()
         .withColumn("headers", expr(HEADERS))
     )
+
+
+def offsets_json(topic: str, offsets: dict[int, int]) -> str:
+    """Write offsets as Spark reads them."""
+    return orjson.dumps({topic: {str(partition): offset for partition, offset in offsets.items()}}).decode()
 
 
 def batch_ranges(checkpoint: Path, batch_id: int) -> tuple[OffsetRange, ...]:

@@ -16,6 +16,7 @@ from mend.runtime.yaml_file import YamlFile, load_yaml
 KEYS = {
     "pipeline", "topic", "format", "schema", "mapping", "key", "duplicate_horizon", "event_time", "lateness",
     "segments", "pii", "rules", "derived", "retention", "drift", "max_events_per_run", "sparse",
+    "offsets_gone", "trigger",
 }  # fmt: skip
 REQUIRED = {"pipeline", "topic", "schema", "key", "event_time", "rules"}
 DURATION = re.compile(r"(\d{1,6})\s*(second|minute|hour|day)s?")
@@ -40,6 +41,7 @@ class Pipeline:
     """A checked pipeline file. Paths are absolute; `mapping` is contract field → observed field where they differ.
 
     `sparse` says that offsets without an event are normal: the topic is compacted, or written in transactions.
+    `offsets_gone` says what to do about offsets that Kafka deleted unread, `trigger` how often a stream reads.
     """
 
     name: str
@@ -61,6 +63,8 @@ class Pipeline:
     drift: DriftShares = DriftShares()
     max_events_per_run: int = 2_000_000
     sparse: bool = False
+    offsets_gone: Literal["stop", "continue"] = "stop"
+    trigger: timedelta = timedelta(seconds=30)
 
     def source(self, field: str) -> str:
         """Return the observed field that feeds a field of the contract."""
@@ -108,6 +112,8 @@ def load_pipeline(path: Path) -> Pipeline:
         drift=shares(file),
         max_events_per_run=whole(file, "max_events_per_run", 2_000_000),
         sparse=yes_or_no(file, "sparse"),
+        offsets_gone=one_of(file, "offsets_gone", ("stop", "continue")),
+        trigger=duration(file, "trigger", timedelta(seconds=30)),
     )
     check_names(file, pipeline)
     return pipeline

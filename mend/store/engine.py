@@ -17,9 +17,11 @@ from mend.store.database import BEGIN, Database
 from mend.store.decisions import Decisions
 from mend.store.incidents import SqlIncidents
 from mend.store.ledger import Ledger
+from mend.store.losses import Losses
 from mend.store.mappings import Mappings
 from mend.store.migrate import prepare
 from mend.store.runs import Runs
+from mend.store.topics import Topics
 
 DRIVERS = {
     "sqlite": "sqlite",
@@ -43,6 +45,8 @@ class Store:
     decisions: Decisions
     incidents: SqlIncidents
     mappings: Mappings
+    losses: Losses
+    topics: Topics
 
     def transaction(self) -> AbstractContextManager[Connection]:
         """Make everything inside the `with` one transaction: kept as a whole at its end, or not at all.
@@ -79,6 +83,8 @@ def open_store(url: str) -> Store:
         decisions=Decisions(database),
         incidents=SqlIncidents(database),
         mappings=Mappings(database),
+        losses=Losses(database),
+        topics=Topics(database),
     )
 
 

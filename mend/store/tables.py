@@ -23,7 +23,7 @@ from mend.contracts.quality import QualityResults
 from mend.contracts.report import RunReport
 from mend.store.columns import Document, FreeText, UtcDateTime, choice
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest migration; a test holds it equal to the files in migrations/versions."""
 
 VERSION_TABLE = "mend_version"
@@ -43,6 +43,7 @@ class RunState(StrEnum):
     HELD = "held"
     VALIDATED = "validated"
     FAILED = "failed"
+    REPLACED = "replaced"
 
 
 class Outcome(StrEnum):
@@ -83,6 +84,7 @@ runs = Table(
     Column("quality", Document(QualityResults)),
     Column("error", FreeText),
     Column("cause", FreeText),
+    Column("epoch", Integer, nullable=False, server_default="0"),
     UniqueConstraint("query_id", "batch_id"),
     Index(None, "pipeline", "opened_at"),
 )
@@ -168,4 +170,34 @@ mappings = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("created_by", String(NAME), nullable=False),
     Column("decision_run", String(NAME)),
+)
+
+topics = Table(
+    "topics",
+    metadata,
+    Column("pipeline", String(NAME), primary_key=True),
+    Column("topic", String(NAME), primary_key=True),
+    Column("epoch", Integer, nullable=False),
+    Column("topic_id", String(NAME)),
+    Column("since", UtcDateTime, nullable=False),
+)
+
+losses = Table(
+    "losses",
+    metadata,
+    Column("pipeline", String(NAME), primary_key=True),
+    Column("topic", String(NAME), primary_key=True),
+    Column("epoch", Integer, primary_key=True, autoincrement=False),
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("from_offset", BigInteger, primary_key=True, autoincrement=False),
+    Column("until_offset", BigInteger, primary_key=True, autoincrement=False),
+    Column("cause", FreeText, nullable=False),
+    Column("found_at", UtcDateTime, nullable=False),
+)
+
+replacements = Table(
+    "replacements",
+    metadata,
+    Column("run_id", String(NAME), primary_key=True),
+    Column("replaced", String(NAME), primary_key=True),
 )
