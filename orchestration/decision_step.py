@@ -1,8 +1,10 @@
 """The decision of a run: gather the evidence, decide, act, and carry out what it means for the rows."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 from agent.causes import classify
 from agent.context import DecisionContext, History, assemble, read_quality, read_report
@@ -15,9 +17,10 @@ from mend.contracts.mapping import MappedField
 from mend.contracts.report import RunReport
 from mend.incidents.log import incident_log
 from mend.runtime import clock
+from mend.runtime.errors import UserError
 from mend.store.sums import check_sums
 from mend.store.tables import RunState
-from orchestration.settle import held_rows, settle
+from orchestration.settle import held_rows, retire, settle
 from orchestration.workspace import Workspace
 
 INCIDENT_DAYS = 7
@@ -142,6 +145,11 @@ def write_mapping(workspace: Workspace) -> None:
 def settle_run(workspace: Workspace, run_id: str, decision: DecisionResult) -> None:
     """Put every event where the decision wants it, count it there, and write the counts into the ledger."""
     rows = Rows.HOLD if decision.rows is Rows.NOTHING else decision.rows
+    replaced = workspace.store.runs.replaces(run_id)
+    if replaced and rows is Rows.HOLD:
+        give_up(workspace, run_id, decision)
+    for one in replaced:
+        retire(workspace.layout, workspace.sink, one)
     settle(workspace.layout, workspace.sink, run_id, rows, decision.hold)
     published, held = workspace.sink.count(run_id), held_rows(workspace.layout, run_id)
     accepted = sum(part.read.places.accepted for part in workspace.store.ledger.ranges(run_id))
@@ -149,3 +157,12 @@ def settle_run(workspace: Workspace, run_id: str, decision: DecisionResult) -> N
     with workspace.store.transaction():
         workspace.store.ledger.settle(run_id, published, held)
         workspace.store.runs.advance(run_id, state, clock.now(), published_rows=published.total() if accepted else None)
+        workspace.store.runs.replace(run_id, clock.now())
+
+
+def give_up(workspace: Workspace, run_id: str, decision: DecisionResult) -> NoReturn:
+    """Leave the runs alone that were to be replaced: nothing is taken from readers for rows that would be held."""
+    workspace.store.runs.abandon(run_id, decision.reasoning, clock.now())
+    shutil.rmtree(workspace.layout.staged(run_id), ignore_errors=True)
+    why = f"the rows read again would be held, so nothing was replaced: {decision.reasoning}"
+    raise UserError(f"{run_id}: {why}", exit_code=3)

@@ -1,9 +1,10 @@
 """Events that wait in a topic: the broker's end offsets against what Spark's checkpoint has committed."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,6 +104,21 @@ def watermarks(consumer: "Consumer", broker: str, topic: str, patience: float) -
         )
     for partition in sorted(found.partitions):
         yield partition, consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=patience)
+
+
+def offsets_at(broker: str, topic: str, at: datetime, partitions: Iterable[int]) -> dict[int, int]:
+    """Return the first offset of each partition whose record came at or after a time; its end where none did."""
+    from confluent_kafka import TopicPartition
+
+    millis = int(at.timestamp() * 1000)
+    with connected(broker) as consumer:
+        asked = [TopicPartition(topic, one, millis) for one in partitions]
+        found = {one.partition: one.offset for one in consumer.offsets_for_times(asked, timeout=TIMEOUT_SECONDS)}
+        for partition, offset in found.items():
+            if offset < 0:
+                place = TopicPartition(topic, partition)
+                found[partition] = consumer.get_watermark_offsets(place, timeout=TIMEOUT_SECONDS)[1]
+    return found
 
 
 def topic_id(broker: str, topic: str, patience: float) -> str | None:

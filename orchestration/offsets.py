@@ -24,10 +24,14 @@ RENEWED = "the topic was made anew"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """Where reading begins if there is no checkpoint, partition by partition, and what was found gone now."""
+    """Where reading begins if there is no checkpoint, partition by partition, and what was found gone now.
+
+    `moved`: the checkpoint was put aside, so what waits in the topic is another number than before.
+    """
 
     start: dict[int, int]
     losses: tuple[Loss, ...] = ()
+    moved: bool = False
 
 
 def check_offsets(workspace: Workspace) -> Position:
@@ -43,10 +47,12 @@ def check_offsets(workspace: Workspace) -> Position:
         if "is not on" in str(error) and workspace.store.ledger.ends(name, topic, known.epoch):
             report(workspace, known, (), f"topic '{topic}' is gone from the broker, and it was read before", "missing")
         raise
-    if (why := renewal(known, found, workspace.store.ledger.ends(name, topic, known.epoch))) is not None:
+    why = renewal(known, found, workspace.store.ledger.ends(name, topic, known.epoch))
+    if why is not None:
         known = begin_again(workspace, known, found, why)
     workspace.store.topics.keep(replace(known, topic_id=found.topic_id or known.topic_id))
-    return losses_settled(workspace, known, found)
+    position = losses_settled(workspace, known, found)
+    return replace(position, moved=position.moved or why is not None)
 
 
 def known_topic(workspace: Workspace) -> Topic:
@@ -86,12 +92,13 @@ def losses_settled(workspace: Workspace, known: Topic, found: BrokerTopic) -> Po
         refuse_if_stopped(workspace, said(losses))
     resumes = resume_offsets(workspace.layout.checkpoint(known.pipeline), known.topic)
     # The checkpoint goes first: were it last, a crash in between would leave one that points to what is gone.
-    if losses or any(resumes.get(partition, low) < low for partition, (low, _) in found.watermarks.items()):
+    moved = bool(losses) or any(resumes.get(one, low) < low for one, (low, _) in found.watermarks.items())
+    if moved:
         put_aside(workspace)
     for loss in losses:
         workspace.store.losses.record(loss)
     start = {partition: max(low, ends.get(partition, 0)) for partition, (low, _) in found.watermarks.items()}
-    return Position(start=start, losses=losses)
+    return Position(start=start, losses=losses, moved=moved)
 
 
 def find_losses(known: Topic, found: BrokerTopic, ends: Mapping[int, int]) -> list[Loss]:

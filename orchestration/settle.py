@@ -18,6 +18,7 @@ from mend.sinks.parquet import count_rows, move_folder
 from mend.sinks.port import PartitionRows, Sink
 
 HELD = "reason=held"
+CARRIED = "carried"
 
 
 def settle(layout: Layout, sink: Sink, run_id: str, rows: Rows, hold: Sequence[SegmentFilter]) -> None:
@@ -36,7 +37,32 @@ def settle(layout: Layout, sink: Sink, run_id: str, rows: Rows, hold: Sequence[S
     if rows is Rows.HOLD:
         move_once(staged / "accepted", layout.quarantine(run_id) / HELD)
     elif rows in {Rows.PUBLISH, Rows.PUBLISH_EXCEPT_SEGMENT}:
-        sink.publish(run_id, staged / "accepted")
+        sink.publish(run_id, with_carried(staged))
+
+
+def with_carried(staged: Path) -> Path:
+    """Return the folder to publish; rows carried over from replaced runs lie in their own, and the new ones join them.
+
+    Not the other way round: were it repeated after a crash, carried rows would be split off with a segment.
+    """
+    carried = staged / CARRIED
+    if not carried.exists():
+        return staged / "accepted"
+    for path in sorted((staged / "accepted").rglob("*.parquet")):
+        target = carried / path.relative_to(staged / "accepted")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(target)
+    return carried
+
+
+def retire(layout: Layout, sink: Sink, run_id: str) -> None:
+    """Take a run that is replaced out of every place; it stays below `replaced/` until retention ends. Repeatable."""
+    into = layout.replaced(run_id)
+    sink.retract(run_id, into / "published")
+    move_once(layout.quarantine(run_id), into / "quarantine")
+    move_once(layout.dead_letters(run_id), into / "dead_letters")
+    move_once(layout.duplicates(run_id), into / "duplicates")
+    move_once(layout.settled_keys(run_id), into / "keys")
 
 
 def move_once(source: Path, target: Path) -> None:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 HALF_STAGED = {RunState.OPENED, RunState.FAILED}
 LOOKS = 5
+CARRIED = "carried"
+"""Begins the name of files whose rows a backfill takes over from the runs that it replaces."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,7 @@ class Job:
     checkpoint: Path
     lag_before: int | None = None
     epoch: int = 0
+    replaces: frozenset[str] = frozenset()
 
     def run_id(self, batch_id: int) -> str:
         """Return the id of a batch's run: a replayed batch has the id it had before."""
@@ -129,11 +132,16 @@ def duplicates_of(job: Job, run_id: str, mine: list[Path], since: datetime) -> f
 def earlier_keys(job: Job, run_id: str, since: datetime) -> list[Path]:
     """Return the key files of other runs of the pipeline inside the horizon, staged ones included.
 
-    What a dead job left half staged does not count: its events are read again, perhaps by a run of another id.
+    What a dead job left half staged does not count: its events are read again, perhaps by a run of another id. Nor do
+    runs whose place this one takes, but for those of their keys that it carries over.
     """
     opened = job.store.runs.opened_since(job.plan.pipeline.name, since)
-    runs = [one.run_id for one in opened if one.run_id != run_id and one.state not in HALF_STAGED]
-    return [path for one in runs for folder in job.layout.keys(one) for path in sorted(folder.glob("*.parquet"))]
+    others = {run_id, *job.replaces}
+    runs = [one.run_id for one in opened if one.run_id not in others and one.state not in HALF_STAGED]
+    carried = sorted((job.layout.staged(run_id) / "keys").glob(f"{CARRIED}-*.parquet"))
+    return carried + [
+        path for one in runs for folder in job.layout.keys(one) for path in sorted(folder.glob("*.parquet"))
+    ]
 
 
 def rewrite(folder: Path, file: StagedFile, positions: frozenset[Position]) -> list[StagedFile]:
@@ -205,6 +213,7 @@ def make_report(
         late_rate=tally.late / total if total else None,
         dq_failure_rate=tally.failed / total if total else None,
         lag_before=job.lag_before,
+        partitions_added=tuple(one.partition for one in ranges if one.added),
     )
 
 

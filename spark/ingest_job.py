@@ -16,14 +16,20 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import orjson
 
+from mend.contracts.backfill import Backfill
+from mend.contracts.codec import loads
 from mend.contracts.rules import RuleSet
 from mend.curate.check import checked_plan
+from mend.curate.plan import make_plan
 from mend.quality.rules import check_columns, load_rules
 from mend.runtime.errors import UserError
+from mend.runtime.layout import Layout
 from mend.runtime.logging import configure_logging
 from mend.runtime.pipeline_file import Pipeline, find_pipeline, load_pipeline
 from mend.runtime.settings import Settings, load_settings
 from mend.store.engine import open_store
+from spark.backfill import stage_backfill
+from spark.batch import Job
 from spark.failure import explained
 from spark.session import make_session
 from spark.source import kafka_stream
@@ -68,6 +74,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     cli.add_argument("--jars", type=jar_list, default=(), help="comma separated jars of Spark's Kafka connector")
     cli.add_argument("--lag", type=int, default=None, help="events waiting in the topic, for the report")
     cli.add_argument("--start", type=offsets, default=None, help='JSON {"partition": offset}, for a new checkpoint')
+    cli.add_argument(
+        "--backfill", type=Path, default=None, help="a file that says what to read again; nothing else is read"
+    )
     cli.add_argument("--trigger", type=float, default=None, help="stay, and read every so many seconds")
     cli.add_argument("-v", dest="verbose", action="count", default=1)
     return cli.parse_args(arguments)
@@ -90,6 +99,9 @@ def run(settings: Settings, options: argparse.Namespace) -> list[str]:
     check_columns(rules, checked_plan(pipeline, rules).columns, pipeline.rules_path)
     session = make_session(settings.spark_master, name=f"mend-{pipeline.name}", jars=options.jars)
     try:
+        if options.backfill is not None:
+            plan = loads(Backfill, options.backfill.read_bytes())
+            return [ingest_again(session, settings, pipeline, rules, plan)]
         if options.trigger is None:
             return ingest(session, settings, pipeline, rules, lag_before=options.lag, start=options.start)
         stop = stop_asked(sys.stdin.buffer)
@@ -119,6 +131,23 @@ def ingest(
             query.stop()
             raise UserError(f"stopped after {limit} minutes (PROCESSING_DURATION_MINUTES).", exit_code=1)
     return run_ids
+
+
+def ingest_again(
+    session: "SparkSession", settings: Settings, pipeline: Pipeline, rules: RuleSet, plan: Backfill
+) -> str:
+    """Stage a backfill as one run; returns its id."""
+    with open_store(settings.store_url) as store:
+        job = Job(
+            plan=make_plan(pipeline, rules, store.mappings.current(pipeline.name)),
+            layout=Layout(settings),
+            store=store,
+            query_id="",
+            checkpoint=Path(),
+            epoch=plan.epoch,
+            replaces=frozenset(plan.replaces),
+        )
+        return stage_backfill(session, job, plan, settings.kafka_broker)
 
 
 def ingest_forever(

@@ -117,6 +117,7 @@ class RunReport:
     events_per_second: Annotated[float, Ge(0)] | None = None
     lag_before: Count | None = None
     lag_after: Count | None = None
+    partitions_added: tuple[Count, ...] = ()
     error: str | None = None
     custom: dict[str, Any] = field(default_factory=dict)
 

@@ -40,6 +40,10 @@ class Layout:
         """Events whose key an earlier one has."""
         return self.settings.home / "duplicates" / f"run={run_id}"
 
+    def replaced(self, run_id: str) -> Path:
+        """Everything of a run whose place another one took; kept until retention ends."""
+        return self.settings.home / "replaced" / f"run={run_id}"
+
     def settled_keys(self, run_id: str) -> Path:
         """Digests of the keys of the run's accepted events."""
         return self.settings.home / "keys" / f"run={run_id}"

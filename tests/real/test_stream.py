@@ -93,7 +93,7 @@ def test_a_stream_goes_on_after_a_job_that_died(flow: Flow) -> None:
     flow.send(*(customer_event(number) for number in range(20)))
     command, request = flow.command(), flow.workspace.layout.ops / "retrigger.json"
     with streaming(command) as process:
-        assert command.until(command.spark)
+        assert command.until(command.spark), stopped(process)
         for one in command.spark():
             one.kill()
         assert command.until(request.exists)
