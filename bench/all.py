@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench import audit, data_path, producer, startup
+from bench import audit, data_path, latency, producer, startup
 from bench.measure import Wish, show, wish
 
 README = Path(__file__).with_name("README.md")
@@ -16,6 +16,7 @@ BENCHES: tuple[Callable[[Wish], dict[str, Any]], ...] = (
     producer.measure,
     audit.measure,
     data_path.measure,
+    latency.measure,
 )
 
 

@@ -20,6 +20,10 @@ ADDRESS = re.compile(r"(\w+://)?([^\s:/\[\]]+|\[[\da-fA-F:]+\]):\d{1,5}")
 CLIENT = {"group.id": "mend-monitor", "socket.timeout.ms": 5_000, "log_level": 0}
 
 
+class BrokerAway(UserError):  # noqa: N818 - it names what happened
+    """No broker answers; it may come back."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerTopic:
     """A topic as the broker has it: partition → earliest and end offset, and the broker's id of the topic."""
@@ -134,10 +138,10 @@ def topic_id(broker: str, topic: str, patience: float) -> str | None:
     return str(described.topic_id) if described.topic_id is not None else None
 
 
-def unreachable(broker: str, error: Exception) -> UserError:
+def unreachable(broker: str, error: Exception) -> BrokerAway:
     """Say that no broker answers."""
     reason = error.args[0].str()
-    return UserError(f"no Kafka broker answers at {broker} ({reason}). Start it, or set KAFKA_BROKER.", exit_code=1)
+    return BrokerAway(f"no Kafka broker answers at {broker} ({reason}). Start it, or set KAFKA_BROKER.", exit_code=1)
 
 
 def committed_offsets(checkpoint: Path, topic: str) -> dict[int, int]:

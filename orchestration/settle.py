@@ -41,18 +41,23 @@ def settle(layout: Layout, sink: Sink, run_id: str, rows: Rows, hold: Sequence[S
 
 
 def with_carried(staged: Path) -> Path:
-    """Return the folder to publish; rows carried over from replaced runs lie in their own, and the new ones join them.
+    """Return the folder to publish; rows carried over from replaced runs and the new ones meet in one of their own.
 
-    Not the other way round: were it repeated after a crash, carried rows would be split off with a segment.
+    File by file, so that it can be repeated; carried rows never lie where a segment is split off.
     """
-    carried = staged / CARRIED
-    if not carried.exists():
+    if not staged.exists() or not ((staged / CARRIED).exists() or meeting(staged).exists()):
         return staged / "accepted"
-    for path in sorted((staged / "accepted").rglob("*.parquet")):
-        target = carried / path.relative_to(staged / "accepted")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        path.rename(target)
-    return carried
+    for place in (CARRIED, "accepted"):
+        for path in sorted((staged / place).rglob("*.parquet")):
+            target = meeting(staged) / path.relative_to(staged / place)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path.rename(target)
+    return meeting(staged)
+
+
+def meeting(staged: Path) -> Path:
+    """Return the folder beside a staged run where what is published of it is put together."""
+    return staged.with_name(f"publish-{staged.name}")
 
 
 def retire(layout: Layout, sink: Sink, run_id: str) -> None:

@@ -14,9 +14,11 @@ from typing import Any, Literal
 
 import orjson
 
+from agent.causes import Cause, classify
 from mend.contracts.decision import Action
 from mend.runtime import clock
 from mend.runtime.errors import UserError
+from orchestration.kafka_lag import BrokerAway
 from orchestration.offsets import check_offsets
 from orchestration.retriggers import seconds_until_due, take_due
 from orchestration.spark_submit import job_words, log_file, offsets_json, root_cause, started
@@ -85,20 +87,34 @@ def stream(workspace: Workspace, *, trigger: float, stop: Stop, tell: Tell) -> N
     What a dead stream left behind is finished first. Ends with a UserError when a person is needed to go on.
     """
     Thread(target=warm_up, daemon=True).start()
+    check_offsets(workspace)
     with graceful(stop):
         while not stop.asked.is_set():
-            for run_id in unfinished_runs(workspace):
-                tell(finish(workspace, run_id))
-            position = check_offsets(workspace)
-            take_due(workspace.layout.ops / "retrigger.json", clock.now())
-            words = command(workspace, trigger, position.start)
-            error = read_and_finish(workspace, words, stop, tell)
+            error = one_job(workspace, trigger, stop, tell)
             if error is None:
                 break
             tell(News(kind="failed", message=error))
-            decide_on_failure(workspace, error)
-            wait_for_retrigger(workspace, stop)
+            if not over_gone_offsets(workspace, error):
+                decide_on_failure(workspace, error)
+                wait_for_retrigger(workspace, stop)
         cleanup_old_data(workspace)
+
+
+def one_job(workspace: Workspace, trigger: float, stop: Stop, tell: Tell) -> str | None:
+    """Finish what is staged, then read until the job ends; returns why it failed, None if it was stopped."""
+    for run_id in unfinished_runs(workspace):
+        tell(finish(workspace, run_id))
+    try:
+        position = check_offsets(workspace)
+    except BrokerAway as error:
+        return str(error)
+    take_due(workspace.layout.ops / "retrigger.json", clock.now())
+    return read_and_finish(workspace, command(workspace, trigger, position.start), stop, tell)
+
+
+def over_gone_offsets(workspace: Workspace, error: str) -> bool:
+    """Whether the job failed over offsets that are gone, and that is settled; where it stops the pipeline, it raises."""
+    return classify(error) is Cause.NOT_RETRIABLE and check_offsets(workspace).moved
 
 
 def warm_up() -> None:

@@ -38,22 +38,29 @@ def validated(flow: Flow) -> int:
     return sum(run.state is RunState.VALIDATED for run in flow.workspace.store.runs.recent())
 
 
+def burst(number: int) -> list[bytes]:
+    """Return events with a new field, then more of them, then poison."""
+    if number == 2:
+        return [b"poison"] * 20
+    return [customer_event(n, version=2, marketing_opt_in=True) for n in range(number * 20, number * 20 + 20)]
+
+
 @pytest.fixture(scope="module")
 def streamed(
     platform: Platform, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Flow, Command, list[dict[str, Any]], str]]:
     """Stream three bursts: drift, good events in the new shape, poison; stop it with SIGTERM."""
     with platform.flow(tmp_path_factory.mktemp("stream")) as flow:
-        flow.send(*(customer_event(n, version=2, marketing_opt_in=True) for n in range(20)), partition=0)
+        flow.send(*burst(0), partition=0)
         command = flow.command()
         with streaming(command) as process:
             assert command.until(lambda: validated(flow) == 1), process.communicate()
             beside = command.run("run")
             assert (beside.returncode, beside.stdout) == (3, "")
             assert "another run of customers is at work" in beside.stderr
-            flow.send(*(customer_event(n, version=2, marketing_opt_in=True) for n in range(20, 40)), partition=1)
+            flow.send(*burst(1), partition=1)
             assert command.until(lambda: validated(flow) == 2)
-            flow.send(*(b"poison" for _ in range(20)), partition=2)
+            flow.send(*burst(2), partition=2)
             assert command.until(lambda: validated(flow) == 3)
             lines, stderr = stopped(process)
             assert process.returncode == 0, stderr
@@ -71,6 +78,19 @@ def test_each_micro_batch_is_a_run(streamed: tuple[Flow, Command, list[dict[str,
         assert line["audit_seconds"] > 0
     assert flow.counts()["published"] == 40
     assert flow.closed()
+
+
+def test_the_same_fault_gets_the_same_decision_as_in_single_runs(
+    streamed: tuple[Flow, Command, list[dict[str, Any]], str], flow: Flow
+) -> None:
+    """Drift, good events and poison, run by run: batch and stream decide, act and place alike."""
+    stream, _, lines, _ = streamed
+    for number, line in enumerate(lines):
+        flow.send(*burst(number), partition=number)
+        single, streamed_run = flow.decision(flow.run()), stream.decision(line["run_id"])
+        for name in ("decision", "actions", "rules", "rows", "escalation_required", "confidence"):
+            assert getattr(single, name) == getattr(streamed_run, name), name
+    assert flow.counts() == stream.counts()
 
 
 def test_a_new_mapping_is_used_without_a_restart(streamed: tuple[Flow, Command, list[dict[str, Any]], str]) -> None:
