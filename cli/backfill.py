@@ -1,6 +1,7 @@
 """`mend backfill`: read offsets again, and replace exactly what they cover."""
 
 import sys
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -56,8 +57,10 @@ def backfill(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     with (
         refusals_told(),
         open_workspace(load_settings(), pipeline, platform) as opened,
-        at_work(opened) as workspace,
+        nullcontext(opened) if dry_run else at_work(opened) as workspace,
     ):
+        if not dry_run:
+            finish_begun(workspace)
         done = [perform(workspace, spans, dry_run=dry_run, yes=yes) for spans in wanted(workspace, asked)]
     if as_json:
         typer.echo(orjson.dumps(done).decode())
@@ -93,14 +96,20 @@ def boundary(option: str, text: str) -> datetime | int:
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
-def wanted(workspace: "Workspace", asked: "Asked | None") -> list[tuple["Span", ...]]:
-    """Finish what was begun, then say which offsets are to be read again."""
-    from orchestration.backfill import asked_spans, finish_backfill, missing_spans
-    from orchestration.spans import rounds
+def finish_begun(workspace: "Workspace") -> None:
+    """Take to its end what an earlier command left unfinished, a backfill perhaps."""
+    from orchestration.backfill import finish_backfill
     from orchestration.steps import unfinished_runs
 
     for run_id in unfinished_runs(workspace):
         finish_backfill(workspace, run_id)
+
+
+def wanted(workspace: "Workspace", asked: "Asked | None") -> list[tuple["Span", ...]]:
+    """Say which offsets are to be read again, for each run that it takes."""
+    from orchestration.backfill import asked_spans, missing_spans
+    from orchestration.spans import rounds
+
     return list(rounds(missing_spans(workspace) if asked is None else asked_spans(workspace, asked)))
 
 

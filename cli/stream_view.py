@@ -79,7 +79,7 @@ def between(begin: datetime, end: datetime) -> float:
 @contextmanager
 def shown(workspace: "Workspace", *, as_json: bool) -> Iterator[Callable[["News"], None]]:
     """Return what hears the stream's news: JSON lines, a moving table, or plain lines."""
-    console = Console(stderr=as_json)
+    console = Console()
     if as_json or not console.is_terminal:
         yield lambda news: tell_line(workspace, news, console, as_json=as_json)
         return
@@ -97,7 +97,7 @@ def tell_line(workspace: "Workspace", news: "News", console: Console, *, as_json
     """Print one line."""
     run = workspace.store.runs.get(news.run_id) if news.run_id else None
     if run is None:
-        console.print(Text(news.message), soft_wrap=True)
+        Console(stderr=True).print(Text(news.message), soft_wrap=True)
         return
     one = streamed(run, news)
     if as_json:

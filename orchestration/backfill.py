@@ -1,5 +1,6 @@
 """Read offsets again, and let one new run take the place of all that it covers."""
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -162,6 +163,7 @@ def run_backfill(workspace: Workspace, plan: Backfill) -> tuple[StepResult, ...]
     write_json(path, to_dict(plan))
     result = run_job(workspace, [*job_words(workspace), "--backfill", str(path)])
     if result.error is not None:
+        shutil.rmtree(workspace.layout.staged(plan.run_id), ignore_errors=True)
         run = workspace.store.runs.get(plan.run_id)
         if run is not None and run.state is RunState.OPENED:
             workspace.store.runs.abandon(plan.run_id, result.error, clock.now())

@@ -50,7 +50,9 @@ def check_offsets(workspace: Workspace) -> Position:
     why = renewal(known, found, workspace.store.ledger.ends(name, topic, known.epoch))
     if why is not None:
         known = begin_again(workspace, known, found, why)
-    workspace.store.topics.keep(replace(known, topic_id=found.topic_id or known.topic_id))
+    seen = replace(known, topic_id=found.topic_id or known.topic_id)
+    if seen != workspace.store.topics.get(name, topic):
+        workspace.store.topics.keep(seen)
     position = losses_settled(workspace, known, found)
     return replace(position, moved=position.moved or why is not None)
 

@@ -221,7 +221,7 @@ def cleanup_old_data(workspace: Workspace) -> StepResult:
     horizon = clock.now() - workspace.pipeline.duplicate_horizon
     removed = 0
     for run in workspace.store.runs.recent(name, limit=MOST_RUNS):
-        if run.state is not RunState.VALIDATED:
+        if run.state not in {RunState.VALIDATED, RunState.REPLACED}:
             continue
         removed += remove(layout.staged(run.run_id))
         if run.opened_at < horizon:

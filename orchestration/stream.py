@@ -113,7 +113,7 @@ def one_job(workspace: Workspace, trigger: float, stop: Stop, tell: Tell) -> str
 
 
 def over_gone_offsets(workspace: Workspace, error: str) -> bool:
-    """Whether the job failed over offsets that are gone, and that is settled; where it stops the pipeline, it raises."""
+    """Whether the job failed over offsets that are gone, and that is settled; raises where it stops the pipeline."""
     return classify(error) is Cause.NOT_RETRIABLE and check_offsets(workspace).moved
 
 

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -140,14 +141,15 @@ def rejected(quarantine: Path) -> list[Path]:
 def carry_file(
     plan: Backfill, path: Path, folder: Path, place: str, target: Path, run_id: str
 ) -> Iterator[tuple[StagedFile, Counter[int]]]:
-    """Write the rows of one file that are not read again, under a name that says where they are from."""
+    """Write the rows of one file that are not read again, under a name made from where they were."""
     table = pq.read_table(path, partitioning=None)
     prefix = "kafka_" if "kafka_offset" in table.column_names else ""
     partitions, offsets = table[f"{prefix}partition"].to_numpy(), table[f"{prefix}offset"].to_numpy()
     kept = table.filter(pa.array(~read_again(plan, partitions, offsets)))
     if not kept.num_rows:
         return
-    target = target.with_name(f"{CARRIED}-{run_id}-{target.name}")
+    source = sha256(f"{run_id}/{target}".encode()).hexdigest()[:16]
+    target = target.with_name(f"{CARRIED}-{source}.parquet")
     (folder / target).parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(kept, folder / target)
     size = (folder / target).stat().st_size
