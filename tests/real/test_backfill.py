@@ -27,9 +27,9 @@ def read(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     with platform.flow(tmp_path_factory.mktemp("backfill")) as flow:
         runs = []
         for number in range(3):
-            good = [customer_event(one) for one in range(number * 10, number * 10 + 10)]
-            flow.send(*good, good[0], b"poison", customer_event(99, without=("country",)), partition=0)
-            flow.send(customer_event(100 + number), partition=1)
+            good = [customer_event(one) for one in range(number * 30, number * 30 + 30)]
+            flow.send(*good, good[0], b"poison", customer_event(999, without=("country",)), partition=0)
+            flow.send(customer_event(300 + number), partition=1)
             runs.append(flow.run())
         yield flow, runs
 
@@ -65,12 +65,12 @@ def test_whole_runs_are_replaced_and_no_row_changes_its_place(read: tuple[Flow, 
     """Half of two runs is read again, the rest of them carried over: every event is where it was, and once."""
     flow, runs = read
     before = flow.places()
-    plan = plan_backfill(flow.workspace, [span(5, 20)])
+    plan = plan_backfill(flow.workspace, [span(10, 60)])
     assert plan.replaces == tuple(runs[:2])
     assert {one.partition: (one.from_offset, one.until_offset) for one in plan.covers if one.count} == {
-        0: (0, 26), 1: (0, 2),
+        0: (0, 66), 1: (0, 2),
     }  # fmt: skip
-    new = again(flow, span(5, 20))
+    new = again(flow, span(10, 60))
     assert flow.places() == before
     assert flow.closed()
     assert [state(flow, one) for one in (*runs, new)] == [
@@ -85,8 +85,8 @@ def test_pressed_twice_it_is_the_same(read: tuple[Flow, list[str]]) -> None:
     """A backfill over a backfill takes its place, again without a change for readers."""
     flow, _ = read
     before = flow.places()
-    first = again(flow, span(5, 20))
-    second = again(flow, span(5, 20))
+    first = again(flow, span(10, 60))
+    second = again(flow, span(10, 60))
     assert (state(flow, first), state(flow, second)) == (RunState.REPLACED, RunState.VALIDATED)
     assert flow.places() == before
 
@@ -95,9 +95,9 @@ def test_a_crash_in_the_middle_is_finished(read: tuple[Flow, list[str]]) -> None
     """Killed after staging, or while the old runs are taken away: the next command goes on with the same plan."""
     flow, _ = read
     before = flow.places()
-    plan = plan_backfill(flow.workspace, [span(0, 30)])
+    plan = plan_backfill(flow.workspace, [span(0, 90)])
     run_id = stage(flow, plan)
-    assert plan_backfill(flow.workspace, [span(0, 30)]).run_id == run_id
+    assert plan_backfill(flow.workspace, [span(0, 90)]).run_id == run_id
     assert flow.places() == before
     assert flow.workspace.store.ledger.gaps("customers") == ()
     assert stage(flow, plan) == run_id
@@ -148,7 +148,7 @@ def test_a_dry_run_says_what_would_be_done(read: tuple[Flow, list[str]]) -> None
     variables = flow.command().variables
     told = CliRunner().invoke(cli, ["backfill", "--from", "2020-01-01", "--dry-run", "--json"], env=variables)
     (plan,) = orjson.loads(told.stdout)
-    assert (plan["done"], plan["events"], plan["carried_over"]) == (False, 42, 0)
+    assert (plan["done"], plan["events"], plan["carried_over"]) == (False, 102, 0)
     assert plan["readable_before"] == flow.counts()["published"]
     later = Asked(begin=datetime(2100, 1, 1, tzinfo=UTC))
     assert asked_spans(flow.workspace, later) == ()

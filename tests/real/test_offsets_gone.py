@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import delete
@@ -14,11 +15,14 @@ from mend.store.tables import losses
 from orchestration.offsets import Position, check_offsets
 from tests.real.conftest import Flow, customer_event
 
+if TYPE_CHECKING:
+    from confluent_kafka.admin import AdminClient
+
 pytestmark = [pytest.mark.spark, pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")]
 
 
-def admin(flow: Flow) -> "object":
-    """Return a client that may change topics."""
+def admin(flow: Flow) -> "AdminClient":
+    """Return a client that may change topics; it must live until its answers are there."""
     from confluent_kafka.admin import AdminClient
 
     return AdminClient({"bootstrap.servers": flow.workspace.settings.kafka_broker})
@@ -29,13 +33,14 @@ def forget(flow: Flow, partition: int, before: int) -> None:
     from confluent_kafka import TopicPartition
 
     place = TopicPartition(flow.workspace.pipeline.topic, partition, before)
-    admin(flow).delete_records([place])[place].result(30)  # type: ignore[attr-defined]
+    client = admin(flow)
+    client.delete_records([place])[place].result(30)
 
 
 def make_anew(flow: Flow) -> None:
     """Delete the topic and create it again."""
-    topic = flow.workspace.pipeline.topic
-    admin(flow).delete_topics([topic])[topic].result(30)  # type: ignore[attr-defined]
+    topic, client = flow.workspace.pipeline.topic, admin(flow)
+    client.delete_topics([topic])[topic].result(30)
     create_topic(flow.workspace.settings.kafka_broker, topic, 4)
 
 
@@ -146,8 +151,8 @@ def test_a_topic_that_is_gone_is_said(flow: Flow) -> None:
     """A topic that was read and is not there any more is an incident, not only a wrong name."""
     flow.send(*events(0, 2), partition=0)
     go_on(flow)
-    topic = flow.workspace.pipeline.topic
-    admin(flow).delete_topics([topic])[topic].result(30)  # type: ignore[attr-defined]
+    topic, client = flow.workspace.pipeline.topic, admin(flow)
+    client.delete_topics([topic])[topic].result(30)
     with pytest.raises(UserError, match="is not on"):
         check_offsets(flow.workspace)
     (incident,) = incidents(flow)
@@ -160,8 +165,8 @@ def test_a_new_partition_is_read_from_its_beginning(flow: Flow) -> None:
 
     flow.send(*events(0, 4), partition=0)
     go_on(flow)
-    topic = flow.workspace.pipeline.topic
-    admin(flow).create_partitions([NewPartitions(topic, 6)])[topic].result(30)  # type: ignore[attr-defined]
+    topic, client = flow.workspace.pipeline.topic, admin(flow)
+    client.create_partitions([NewPartitions(topic, 6)])[topic].result(30)
     flow.send(*events(10, 4), partition=5)
     _, (run_id,) = go_on(flow)
     assert flow.report(run_id).partitions_added == (4, 5)
