@@ -73,10 +73,8 @@ def check_address(broker: str) -> None:
 
 def broker_topic(broker: str, topic: str, patience: float = TIMEOUT_SECONDS) -> BrokerTopic:
     """Ask the broker about a topic; one that is not there is a UserError, as is a broker that does not answer."""
-    with connected(broker) as consumer:
-        return BrokerTopic(
-            watermarks=dict(watermarks(consumer, broker, topic, patience)), topic_id=topic_id(broker, topic, patience)
-        )
+    found = {partition: (earliest, end) for partition, earliest, end in watermarks(broker, topic, patience)}
+    return BrokerTopic(watermarks=found, topic_id=topic_id(broker, topic, patience))
 
 
 @contextmanager
@@ -97,17 +95,20 @@ def connected(broker: str) -> "Iterator[Consumer]":
         consumer.close()
 
 
-def watermarks(consumer: "Consumer", broker: str, topic: str, patience: float) -> Iterator[tuple[int, tuple[int, int]]]:
-    """Yield each partition with its earliest and its end offset."""
+def watermarks(broker: str, topic: str, patience: float) -> list[tuple[int, int, int]]:
+    """Return partition, earliest and end offset of every partition of a topic."""
     from confluent_kafka import TopicPartition
 
-    found = consumer.list_topics(topic, timeout=patience).topics[topic]
-    if found.error is not None:
-        raise UserError(
-            f"topic '{topic}' is not on {broker}. Create it, or correct 'topic' in the pipeline file.", exit_code=1
-        )
-    for partition in sorted(found.partitions):
-        yield partition, consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=patience)
+    with connected(broker) as consumer:
+        found = consumer.list_topics(topic, timeout=patience).topics[topic]
+        if found.error is not None:
+            raise UserError(
+                f"topic '{topic}' is not on {broker}. Create it, or correct 'topic' in the pipeline file.", exit_code=1
+            )
+        return [
+            (partition, *consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=patience))
+            for partition in sorted(found.partitions)
+        ]
 
 
 def offsets_at(broker: str, topic: str, at: datetime, partitions: Iterable[int]) -> dict[int, int]:
