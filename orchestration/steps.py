@@ -6,6 +6,7 @@ monitor_kafka → run_spark_job → run_data_quality → agent_decide → valida
 import shutil
 from collections.abc import Callable, Container
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 from uuid import uuid4
@@ -211,7 +212,7 @@ def open_incident(workspace: Workspace, run_id: str, message: str, context: dict
 def cleanup_old_data(workspace: Workspace) -> StepResult:
     """Remove what no run needs any more: staging of validated runs, and key digests beyond the duplicate horizon."""
     name, layout = workspace.pipeline.name, workspace.layout
-    horizon = clock.now() - workspace.pipeline.duplicate_horizon
+    horizon = oldest_at_work(workspace) - workspace.pipeline.duplicate_horizon
     removed = 0
     for run in workspace.store.runs.recent(name, limit=MOST_RUNS):
         if run.state is not RunState.VALIDATED:
@@ -220,6 +221,12 @@ def cleanup_old_data(workspace: Workspace) -> StepResult:
         if run.opened_at < horizon:
             removed += remove(layout.settled_keys(run.run_id))
     return StepResult(step="cleanup_old_data", outcome="done", message=f"{removed} folders removed", facts={})
+
+
+def oldest_at_work(workspace: Workspace) -> datetime:
+    """Return from when on the duplicate horizon counts: a run that waits to be staged again looks back from then."""
+    waiting = workspace.store.runs.unfinished(workspace.pipeline.name)
+    return min([clock.now(), *(run.opened_at for run in waiting)])
 
 
 def remove(folder: Path) -> int:

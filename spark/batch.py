@@ -7,16 +7,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pyarrow.parquet as pq
-
 from mend.contracts.codec import loads
 from mend.contracts.report import ColumnProfile, PartitionRange, Places, RunReport
 from mend.curate.drift import find_drift
-from mend.curate.duplicates import Position, find_duplicates, without
+from mend.curate.duplicates import Duplicates, drop_keys, find_duplicates, holds_any, split, write_firsts
 from mend.curate.plan import Plan
 from mend.curate.profiling import profile
 from mend.curate.staging import Manifest, StagedFile, TaskResult, write_manifest
-from mend.curate.tally import Tally, merge
+from mend.curate.tally import Tally, merge, moved
 from mend.runtime import clock
 from mend.runtime.layout import Layout
 from mend.runtime.logging import get_logger
@@ -72,7 +70,7 @@ def stage_batch(job: Job, frame: "DataFrame", batch_id: int) -> str | None:
     folder = job.layout.staged(run_id)
     shutil.rmtree(folder, ignore_errors=True)
     results = run_tasks(job, frame, run_id, folder, began)
-    files, tally = drop_duplicates(job, run_id, folder, results, began)
+    files, tally = drop_duplicates(job, run_id, folder, results, run.opened_at)
     write_manifest(
         folder,
         Manifest(
@@ -96,18 +94,24 @@ def run_tasks(job: Job, frame: "DataFrame", run_id: str, folder: Path, now: date
 
 
 def drop_duplicates(
-    job: Job, run_id: str, folder: Path, results: Sequence[TaskResult], now: datetime
+    job: Job, run_id: str, folder: Path, results: Sequence[TaskResult], opened_at: datetime
 ) -> tuple[list[StagedFile], Tally]:
-    """Move events whose key another task or an earlier run has seen out of the accepted files."""
+    """Move events whose key another task or an earlier run has seen out of the accepted files.
+
+    The horizon ends when the run was opened for the first time: a replay long after finds what it found then.
+    """
     files = [file for result in results for file in result.files]
     tally = merge(result.tally for result in results)
-    mine = [folder / file.path for file in files if file.place == "keys"]
-    earlier = earlier_keys(job, run_id, now - job.plan.pipeline.duplicate_horizon)
-    positions = find_duplicates(mine, earlier)
-    if not positions:
+    found = find_duplicates(
+        [folder / file.path for file in files if file.place == "keys"],
+        earlier_keys(job, run_id, opened_at - job.plan.pipeline.duplicate_horizon),
+        [folder / file.path for file in files if file.place == "duplicates"],
+        spill=folder / "spill",
+    )
+    if found is None:
         return files, tally
-    rewritten = [part for file in files for part in rewrite(folder, file, positions)]
-    return rewritten, moved(tally, positions)
+    parts = [rewrite(job.plan, run_id, folder, file, found) for file in files]
+    return [file for files, _ in parts for file in files], moved(tally, merge(gone for _, gone in parts))
 
 
 def earlier_keys(job: Job, run_id: str, since: datetime) -> list[Path]:
@@ -120,42 +124,25 @@ def earlier_keys(job: Job, run_id: str, since: datetime) -> list[Path]:
     return [path for one in runs for folder in job.layout.keys(one) for path in sorted(folder.glob("*.parquet"))]
 
 
-def rewrite(folder: Path, file: StagedFile, positions: frozenset[Position]) -> list[StagedFile]:
-    """Split a file with duplicates in two; key files lose them, accepted files give them to the duplicates."""
-    if file.place not in {"accepted", "keys"}:
-        return [file]
-    parts = without(folder / file.path, positions)
-    if parts is None:
-        return [file]
-    kept, duplicates = parts
-    pq.write_table(kept, folder / file.path)
-    changed = [replace(file, rows=kept.num_rows, bytes=(folder / file.path).stat().st_size)]
-    if file.place == "accepted":
-        path = f"duplicates/{Path(file.path).stem}-{Path(file.path).parent.name}.parquet"
-        (folder / path).parent.mkdir(exist_ok=True)
-        pq.write_table(duplicates, folder / path)
-        size = (folder / path).stat().st_size
-        changed.append(StagedFile(path=path, place="duplicates", rows=duplicates.num_rows, bytes=size))
-    return changed
-
-
-def moved(tally: Tally, positions: frozenset[Position]) -> Tally:
-    """Count events that turned out to be duplicates as such."""
-    return replace(
-        tally,
-        partitions=tuple(
-            replace(
-                one,
-                places=replace(
-                    one.places,
-                    accepted=one.places.accepted - many,
-                    duplicate=one.places.duplicate + many,
-                ),
-            )
-            for one in tally.partitions
-            for many in [sum(position.partition == one.partition for position in positions)]
-        ),
-    )
+def rewrite(
+    plan: Plan, run_id: str, folder: Path, file: StagedFile, found: Duplicates
+) -> tuple[list[StagedFile], Tally]:
+    """Take duplicates out of a file of accepted rows or keys; returns the files that it became, and what left it."""
+    path = folder / file.path
+    if file.place == "duplicates":
+        write_firsts(path, found)
+        return [replace(file, bytes=path.stat().st_size)], Tally()
+    if file.place not in {"accepted", "keys"} or not holds_any(path, found):
+        return [file], Tally()
+    if file.place == "keys":
+        return [replace(file, rows=drop_keys(path, found), bytes=path.stat().st_size)], Tally()
+    aside = f"duplicates/{path.stem}-{path.parent.name}.parquet"
+    gone = split(path, folder / aside, found, plan, run_id)
+    many = gone.places.accepted
+    return [
+        replace(file, rows=file.rows - many, bytes=path.stat().st_size),
+        StagedFile(path=aside, place="duplicates", rows=many, bytes=(folder / aside).stat().st_size),
+    ], gone
 
 
 def make_report(

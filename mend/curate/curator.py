@@ -14,12 +14,12 @@ import pyarrow.compute as pc
 from mend.curate import counts
 from mend.curate.counts import ACCEPTED, DUPLICATE, REJECTED
 from mend.curate.decode import UNKNOWN_SCHEMA, Decoder, key_text
+from mend.curate.kept import REASON, duplicate_rows, kept, refused_reasons
 from mend.curate.nested import find_misfits, unfit, with_nested
 from mend.curate.plan import Plan
 from mend.curate.shapes import Shape, classify
 from mend.curate.tally import Tally
 
-REASON = pa.struct([("rule", pa.string()), ("column", pa.string()), ("expected", pa.string()), ("found", pa.string())])
 SHAPES = pa.schema(
     [
         ("shape", pa.uint64()),
@@ -39,6 +39,8 @@ SHAPE_DETAILS = pa.schema(
 )
 MOST_SHAPES = 10_000
 """Shapes remembered between batches; a topic has a handful, a storm of random keys must not fill the memory."""
+SHAPES_AT_ONCE = 1_000
+"""Shapes whose keys are in memory at once."""
 UTC_TIME = pa.timestamp("us", tz="UTC")
 UNDECODABLE = """
 SELECT row, CASE WHEN json_valid(payload) THEN 'not_an_object' ELSE 'not_json' END FROM events
@@ -103,12 +105,13 @@ class Curator:
         judged = judged.append_column("place", pa.array(places, pa.int8()))
         with self.visible(events=events, judged=judged):
             tally = counts.count(self.db, self.plan, self.shapes, records, refused, reasons)
+        lost = refused_reasons(refused, records["value"])
         accepted = judged if (places == ACCEPTED).all() else judged.filter(pa.array(places == ACCEPTED))
         return Curated(
             accepted=self.published(accepted),
-            rejected=self.kept(records, [*reasons.to_pylist(), *unknown_schema_rows(refused)]),
-            dead_letters=self.kept(records, dead_letter_rows(refused)),
-            duplicates=self.kept(records, duplicate_rows(judged.filter(pa.array(places == DUPLICATE)))),
+            rejected=self.kept(records, [*reasons.to_pylist(), *(row for rule, row in lost if rule == UNKNOWN_SCHEMA)]),
+            dead_letters=self.kept(records, [row for rule, row in lost if rule != UNKNOWN_SCHEMA]),
+            duplicates=self.duplicates(records, judged.filter(pa.array(places == DUPLICATE))),
             keys=accepted.select(KEY_COLUMNS),
             tally=tally,
         )
@@ -154,8 +157,13 @@ class Curator:
 
     def learn_shapes(self) -> None:
         """Judge the shapes of the rows in `unseen`."""
-        rows = self.run(self.plan.unseen_sql)
-        found = [classify(shape, types, keys, self.plan.fields, self.plan.sources) for shape, types, keys in rows]
+        plan, refuse = self.plan, self.plan.pipeline.unknown_fields == "reject"
+        cursor = self.db.execute(plan.unseen_sql)
+        found = [
+            classify(shape, types, keys, plan.fields, plan.sources, refuse_unknown=refuse)
+            for rows in iter(lambda: cursor.fetchmany(SHAPES_AT_ONCE), [])
+            for shape, types, keys in rows
+        ]
         self.shapes |= {shape.hash: shape for shape in found}
         scalars = pa.Table.from_pylist([shape_row(shape) for shape in found], SHAPES)
         details = pa.Table.from_pylist([detail_row(shape) for shape in found], SHAPE_DETAILS)
@@ -192,14 +200,12 @@ class Curator:
 
     def kept(self, records: pa.Table, rows: list[dict[str, Any]]) -> pa.Table:
         """Return records with their bytes and reasons; `reason` is the first of them."""
-        reasons = [row["reasons"] for row in rows]
-        kept = records.take(pa.array([row["row"] for row in rows], pa.int64()))
-        return (
-            kept.append_column("reason", pa.array([one[0]["rule"] for one in reasons], pa.string()))
-            .append_column("reasons", pa.array(reasons, pa.list_(REASON)))
-            .append_column("run_id", pa.array([self.run_id] * len(rows), pa.string()))
-            .append_column("mapping_version", pa.array([self.plan.mapping_version] * len(rows), pa.int32()))
-        )
+        return kept(self.plan, self.run_id, records, rows)
+
+    def duplicates(self, records: pa.Table, judged: pa.Table) -> pa.Table:
+        """Return the records whose key came before, with the digest by which the first one is found."""
+        table = self.kept(records, duplicate_rows(judged["row"].to_pylist(), self.plan.pipeline.key))
+        return table.append_column("key_high", judged["key_high"]).append_column("key_low", judged["key_low"])
 
     @contextmanager
     def visible(self, **tables: pa.Table) -> Iterator[None]:
@@ -252,31 +258,3 @@ def detail_row(shape: Shape) -> dict[str, Any]:
         "present": list(shape.present),
         "defaulted": list(shape.defaulted),
     }
-
-
-def reason_row(rule: str) -> dict[str, str]:
-    """Return a reason that concerns the whole record."""
-    return {"rule": rule, "column": "", "expected": "an event", "found": rule}
-
-
-def refused_rows(refused: pa.Array) -> list[tuple[int, str]]:
-    """Return row and reason of the records that were not decoded."""
-    rows = pc.indices_nonzero(pc.is_valid(refused))
-    return list(zip(rows.to_pylist(), refused.take(rows).to_pylist(), strict=True))
-
-
-def unknown_schema_rows(refused: pa.Array) -> list[dict[str, Any]]:
-    """Return the rows that are rejected because their schema is not known."""
-    found = refused_rows(refused)
-    return [{"row": row, "reasons": [reason_row(reason)]} for row, reason in found if reason == UNKNOWN_SCHEMA]
-
-
-def dead_letter_rows(refused: pa.Array) -> list[dict[str, Any]]:
-    """Return the rows that are no events at all."""
-    found = refused_rows(refused)
-    return [{"row": row, "reasons": [reason_row(reason)]} for row, reason in found if reason != UNKNOWN_SCHEMA]
-
-
-def duplicate_rows(duplicates: pa.Table) -> list[dict[str, Any]]:
-    """Return the rows whose key came before."""
-    return [{"row": row, "reasons": [reason_row("duplicate")]} for row in duplicates["row"].to_pylist()]

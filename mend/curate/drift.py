@@ -35,6 +35,7 @@ def find_drift(tally: Tally, fields: Sequence[Field], shares: DriftShares) -> Dr
             for name, counts in grouped(tally.fields, {"type"})
             if is_breaking(counts, events, shares, last)
         ),
+        more=tally.unnamed,
     )
 
 

@@ -62,7 +62,7 @@ def judge_text(raw: str, field: Field) -> list[Reason]:
     try:
         return list(judge(json.loads(raw, object_pairs_hook=without_repeats), field, field.name))
     except (ValueError, RecursionError):
-        return [Reason(rule="type", column=field.name, expected=field.type.kind, found="not readable")]
+        return [Reason(rule="type", column=field.name, expected=field.type.kind, found=text_type(raw))]
 
 
 def without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def judge(value: Any, field: Field, place: str) -> Iterator[Reason]:
     if reason is not None:
         yield Reason(rule=reason.rule, column=place, expected=expected, found=reason.found)
     elif value is not None and not in_range(value, field.type.kind):
-        yield Reason(rule="range", column=place, expected=expected, found="out of range")
+        yield Reason(rule="range", column=place, expected=expected, found=json_type(value))
     elif isinstance(value, list) and field.type.items:
         for one in value:
             yield from judge(one, field.type.items, place)
@@ -103,6 +103,11 @@ def judge_members(value: dict[str, Any], fields: Sequence[Field], place: str) ->
     for name, one in value.items():
         if name not in known:
             yield Reason(rule="unknown_member", column=place, expected="nothing", found=json_type(one))
+
+
+def text_type(raw: str) -> str:
+    """Return the JSON type of a nested value's text."""
+    return "OBJECT" if raw.startswith("{") else "ARRAY"
 
 
 def json_type(value: Any) -> str:

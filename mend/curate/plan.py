@@ -10,6 +10,7 @@ from mend.contracts.rules import Rule, RuleSet
 from mend.contracts.schema import Field, FieldType
 from mend.curate import sql
 from mend.curate.predicates import failure_predicate
+from mend.curate.shapes import MISSING
 from mend.runtime.pipeline_file import KAFKA_TIME, Pipeline
 
 KAFKA_COLUMNS = ("kafka_key", "kafka_topic", "kafka_partition", "kafka_offset", "kafka_timestamp")
@@ -169,8 +170,8 @@ FROM judged
         return f"""
 WITH {self.decoded(source)}, {self.typed("shape_details")}, {self.derived()}
 SELECT row, list_concat(shape_reasons, list_filter([
-    {value_reasons(self.fields)},
-    {contract_reasons(contract)}
+    {value_reasons(self.fields, self.sources)},
+    {contract_reasons(contract, self.fields, self.sources)}
   ], lambda reason: reason IS NOT NULL)) AS reasons
 FROM derived ORDER BY row
 """
@@ -262,33 +263,51 @@ def micros(field: Field) -> str:
     return f"{sql.name(field.name)} * {unit}"
 
 
-def value_reasons(fields: tuple[Field, ...]) -> str:
+def value_reasons(fields: tuple[Field, ...], sources: tuple[str, ...]) -> str:
     """Reasons of fields whose JSON type fits while their value does not."""
     return ",\n        ".join(
         f"CASE WHEN list_contains(present, {sql.literal(field.name)}) AND {sql.name(field.name)} IS NULL THEN "
-        + reason_sql("range", field.name, field.type.logical or field.type.kind, "out of range")
+        + reason_sql("range", field.name, field.type.logical or field.type.kind, came_sql(source))
         + " END"
-        for field in fields
+        for field, source in zip(fields, sources, strict=True)
     )
 
 
-def contract_reasons(contract: list[tuple[Rule, str]]) -> str:
-    """Reasons of row rules that reject."""
+def contract_reasons(contract: list[tuple[Rule, str]], fields: tuple[Field, ...], sources: tuple[str, ...]) -> str:
+    """Reasons of row rules that reject. A derived column has no JSON type, so its own is told."""
+    came = {field.name: came_sql(source) for field, source in zip(fields, sources, strict=True)}
     return (
         ",\n        ".join(
             f"CASE WHEN {predicate} THEN "
-            + reason_sql(rule.name, rule.columns[0], rule.expectation, "fails the rule")
+            + reason_sql(rule.name, column, asked(rule), came.get(column, f"typeof({sql.name(column)})"))
             + " END"
             for rule, predicate in contract
+            for column in [rule.columns[0]]
         )
         or "NULL"
     )
 
 
-def reason_sql(rule: str, column: str, expected: str, found: str) -> str:
+LONGEST_EXPECTED = 200
+
+
+def asked(rule: Rule) -> str:
+    """Write down what a rule expects, with its bounds."""
+    others = {"than": rule.columns[1]} if len(rule.columns) > 1 else {}
+    arguments = ", ".join(f"{key}={orjson.dumps(value).decode()}" for key, value in (others | rule.arguments).items())
+    return f"{rule.expectation}({arguments})"[:LONGEST_EXPECTED]
+
+
+def came_sql(source: str) -> str:
+    """Return the JSON type that came in a field; a reason never shows the value, which may be personal data."""
+    return f"coalesce(json_type(payload, {sql.json_pointer(source)}), '{MISSING}')"
+
+
+def reason_sql(rule: str, column: str, expected: str, found_sql: str) -> str:
     """Write a reason as a struct."""
-    parts = {"rule": rule, "column": column, "expected": expected, "found": found}
-    return "{" + ", ".join(f"'{key}': {sql.literal(value)}" for key, value in parts.items()) + "}"
+    parts = {"rule": rule, "column": column, "expected": expected}
+    literals = [f"'{key}': {sql.literal(value)}" for key, value in parts.items()]
+    return "{" + ", ".join([*literals, f"'found': {found_sql}"]) + "}"
 
 
 def flags(rules: RuleSet, severity: str) -> list[tuple[Rule, str]]:

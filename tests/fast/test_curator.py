@@ -101,14 +101,14 @@ REASONS = {
     "text for a number": ("type", "event_ts", "timestamp-millis", "VARCHAR"),
     "a fraction for a whole number": ("type", "version", "int", "DOUBLE"),
     "a field twice": ("repeated", "id", "one value", "several"),
-    "a number beyond its type": ("range", "version", "int", "out of range"),
+    "a number beyond its type": ("range", "version", "int", "UBIGINT"),
     "NaN": ("type", "signup_ts", "timestamp-millis", "DOUBLE"),
-    "the year 10000": ("range", "event_ts", "timestamp-millis", "out of range"),
-    "a tombstone": ("tombstone", "", "an event", "tombstone"),
-    "nothing": ("empty", "", "an event", "empty"),
-    "half an event": ("not_json", "", "an event", "not_json"),
-    "not UTF-8": ("not_utf8", "", "an event", "not_utf8"),
-    "an array": ("not_an_object", "", "an event", "not_an_object"),
+    "the year 10000": ("range", "event_ts", "timestamp-millis", "UBIGINT"),
+    "a tombstone": ("tombstone", "", "an event", "NULL"),
+    "nothing": ("empty", "", "an event", "nothing"),
+    "half an event": ("not_json", "", "an event", "bytes"),
+    "not UTF-8": ("not_utf8", "", "an event", "bytes"),
+    "an array": ("not_an_object", "", "an event", "ARRAY"),
 }
 
 
