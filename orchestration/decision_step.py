@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from agent.causes import classify
 from agent.context import DecisionContext, History, assemble, read_quality, read_report
 from agent.decision_agent import decide_run
 from agent.sanity import Problem, anomaly
+from agent.storms import storm_cause
 from agent.wiring import store_journal, store_ports
 from mend.contracts.codec import to_dict
 from mend.contracts.decision import Action, DecisionResult, Rows
@@ -15,8 +17,10 @@ from mend.contracts.mapping import MappedField
 from mend.contracts.report import RunReport
 from mend.incidents.log import incident_log
 from mend.runtime import clock
+from mend.runtime.pipeline_file import Pipeline
 from mend.store.sums import check_sums
 from mend.store.tables import RunState
+from orchestration.dead_letters import owe_dead_letters
 from orchestration.settle import held_rows, settle
 from orchestration.workspace import Workspace
 
@@ -94,15 +98,24 @@ def history(workspace: Workspace, run_id: str | None) -> History:
     """Return what came before."""
     store, name = workspace.store, workspace.pipeline.name
     now = clock.now()
-    incidents = incident_log(store, workspace.layout.ops).get_recent_incidents(at=now, days=INCIDENT_DAYS)
+    log = incident_log(store, workspace.layout.ops)
+    incidents = log.get_recent_incidents(at=now, days=INCIDENT_DAYS)
+    storms = storm_cause(name, "")
     failures = store.runs.consecutive_failures(name)
     return History(
         run_id=run_id,
         timestamp=now.isoformat(),
         recent_incidents=tuple(to_dict(one) for one in incidents[:10]),
+        open_storms=tuple((one.cause or "").removeprefix(storms) for one in log.open_incidents(storms)),
+        pipeline_config=limits_of(workspace.pipeline),
         consecutive_failures=failures,
         retriggers=max(failures - 1, 0),
     )
+
+
+def limits_of(pipeline: Pipeline) -> dict[str, Any]:
+    """Return what the pipeline asks of the matrix: fields that it refuses are not added by the machine."""
+    return {"schema_drift_auto_remap": False} if pipeline.unknown_fields == "reject" else {}
 
 
 def content(path: Path) -> bytes | None:
@@ -142,10 +155,14 @@ def write_mapping(workspace: Workspace) -> None:
 def settle_run(workspace: Workspace, run_id: str, decision: DecisionResult) -> None:
     """Put every event where the decision wants it, count it there, and write the counts into the ledger."""
     rows = Rows.HOLD if decision.rows is Rows.NOTHING else decision.rows
-    settle(workspace.layout, workspace.sink, run_id, rows, decision.hold)
+    settle(workspace.layout, workspace.sink, run_id, rows, decision.hold, decision.paused)
     published, held = workspace.sink.count(run_id), held_rows(workspace.layout, run_id)
-    accepted = sum(part.read.places.accepted for part in workspace.store.ledger.ranges(run_id))
+    paused = {(one.topic, one.partition) for one in decision.paused}
+    ranges = [part.read for part in workspace.store.ledger.ranges(run_id)]
+    # A paused partition has its incident: that it published nothing is no failure of the pipeline.
+    accepted = sum(part.places.accepted for part in ranges if (part.topic, part.partition) not in paused)
     state = RunState.HELD if rows is Rows.HOLD else RunState.PUBLISHED
     with workspace.store.transaction():
         workspace.store.ledger.settle(run_id, published, held)
         workspace.store.runs.advance(run_id, state, clock.now(), published_rows=published.total() if accepted else None)
+        owe_dead_letters(workspace, run_id)

@@ -21,12 +21,13 @@ from mend.runtime.errors import UserError
 from mend.store.runs import Run
 from mend.store.tables import RunState
 from orchestration.audit_step import audit_staged
+from orchestration.dead_letters import send_dead_letters
 from orchestration.decision_step import decide_about, decide_about_failure
 from orchestration.kafka_lag import measure_lag
 from orchestration.load_check import check_load
 from orchestration.retriggers import take_due
 from orchestration.spark_submit import run_ingest_job
-from orchestration.workspace import Workspace
+from orchestration.workspace import Workspace, as_started
 
 Outcome = Literal["done", "nothing_to_do", "failed", "escalated"]
 SETTLED = {RunState.PUBLISHED, RunState.HELD, RunState.VALIDATED}
@@ -103,6 +104,7 @@ def run_data_quality(workspace: Workspace, run_id: str) -> StepResult:
     refuse_unless(run, NOT_BEFORE[RunState.STAGED], "staged", "run_spark_job")
     if run.state is not RunState.STAGED:
         return already("run_data_quality", run)
+    workspace = as_started(workspace, run_id)
     results = audit_staged(workspace, run)
     workspace.layout.write(run_id, "ge_results", results)
     workspace.store.runs.advance(run_id, RunState.AUDITED, clock.now(), quality=results)
@@ -148,8 +150,11 @@ def agent_decide(workspace: Workspace, run_id: str) -> StepResult:
     run = known_run(workspace, run_id)
     refuse_unless(run, NOT_BEFORE[RunState.AUDITED], "audited", f"run_data_quality --run-id {run_id}")
     if run.state in SETTLED:
+        send_dead_letters(workspace)
         return already("agent_decide", run)
-    return decided(decide_about(workspace, run_id), run_id)
+    step = decided(decide_about(as_started(workspace, run_id), run_id), run_id)
+    send_dead_letters(workspace)
+    return step
 
 
 def agent_decide_failure(workspace: Workspace, job: StepResult) -> StepResult:

@@ -14,7 +14,9 @@ from mend.curate.duplicates import Duplicates, drop_keys, find_duplicates, holds
 from mend.curate.plan import Plan
 from mend.curate.profiling import profile
 from mend.curate.staging import Manifest, StagedFile, TaskResult, write_manifest
+from mend.curate.storms import find_storms
 from mend.curate.tally import Tally, merge, moved
+from mend.quality.snapshot import versions, write_snapshot
 from mend.runtime import clock
 from mend.runtime.layout import Layout
 from mend.runtime.logging import get_logger
@@ -79,6 +81,7 @@ def stage_batch(job: Job, frame: "DataFrame", batch_id: int) -> str | None:
     )
     report = make_report(job, run_id, ranges, tally, [folder / one.path for one in files if one.place == "accepted"])
     report = with_times(report, began, clock.now())
+    write_snapshot(job.layout.contract(run_id), job.plan.pipeline, job.plan.rules)
     job.layout.write(run_id, "run_report", report)
     with job.store.transaction():
         job.store.ledger.record_ranges(run_id, report.partitions)
@@ -169,6 +172,8 @@ def make_report(
         drift=drift,
         segments=tally.segments,
         rules=tally.rules,
+        storms=find_storms(tally, drift, plan.pipeline.storm),
+        versions=versions(plan.pipeline, plan.rules),
         profile=tuple(
             shown(one, plan.pipeline.pii)
             for one in profile(accepted, [column for column in plan.columns if column not in NOT_PROFILED])

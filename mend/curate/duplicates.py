@@ -94,7 +94,12 @@ def find_duplicates(
     """
     if not mine:
         return None
-    settings = {"memory_limit": memory, "temp_directory": str(spill), "preserve_insertion_order": False, "threads": 2}
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": memory,
+        "temp_directory": str(spill),
+        "preserve_insertion_order": False,
+        "threads": 2,
+    }
     files = {"mine": [str(path) for path in mine], "earlier": [str(path) for path in earlier]}
     with duckdb.connect(config=settings) as db:
         db.execute(FOUND, {"mine": files["mine"]}).fetchall()

@@ -14,6 +14,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from mend.runtime.errors import UserError
 from mend.runtime.nearest import nearest
 from mend.store.database import BEGIN, Database
+from mend.store.dead_letters import DeadLetterSends
 from mend.store.decisions import Decisions
 from mend.store.incidents import SqlIncidents
 from mend.store.ledger import Ledger
@@ -42,6 +43,7 @@ class Store:
     ledger: Ledger
     decisions: Decisions
     incidents: SqlIncidents
+    dead_letters: DeadLetterSends
     mappings: Mappings
 
     def transaction(self) -> AbstractContextManager[Connection]:
@@ -78,6 +80,7 @@ def open_store(url: str) -> Store:
         ledger=Ledger(database),
         decisions=Decisions(database),
         incidents=SqlIncidents(database),
+        dead_letters=DeadLetterSends(database),
         mappings=Mappings(database),
     )
 

@@ -175,6 +175,7 @@ def test_quarantine_file(tmp_path: Path) -> None:
         "reason": "dq_localised",
         "filter_condition": "x",
         "segments": [{"column": "c", "value": "v"}],
+        "partitions": [],
         "source_path": "staging/run=7",
         "quarantine_path": str(path),
     }

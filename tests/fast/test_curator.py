@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mend.curate.counts import MOST_NAMES
 from mend.curate.curator import MOST_SHAPES, Curated, Curator
 from mend.curate.decode import decode_json
 from mend.curate.plan import Plan
+from mend.curate.tally import MOST_NAMES
 
 pytestmark = pytest.mark.spark
 

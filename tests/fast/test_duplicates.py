@@ -82,11 +82,11 @@ def test_both_halves_of_a_digest_count(tmp_path: Path) -> None:
 def test_keys_are_compared_on_disk_when_memory_is_short(tmp_path: Path) -> None:
     """Two million keys in 48 MB: more than that is spilled beside the run, and the one duplicate is found."""
     big, last = tmp_path / "mine.parquet", tmp_path / "earlier.parquet"
-    columns = "hash(i) AS key_high, hash(i + 1) AS key_low, 't' AS kafka_topic, 0::INTEGER AS kafka_partition"
+    query = """SELECT hash(i) AS key_high, hash(i + 1) AS key_low, 't' AS kafka_topic, 0::INTEGER AS kafka_partition,
+      i::BIGINT AS kafka_offset FROM range($begin, $begin + 2_000_000) AS t(i)"""
     with duckdb.connect() as db:
         for path, begin in ((big, 0), (last, 1_999_999)):
-            query = f"SELECT {columns}, i::BIGINT AS kafka_offset FROM range({begin}, {begin + 2_000_000}) AS t(i)"
-            db.sql(query).write_parquet(str(path))
+            db.sql(query, params={"begin": begin}).write_parquet(str(path))
     assert pairs(find_duplicates([big], [last], spill=tmp_path / "spill", memory="48MB")) == {
         (0, 1_999_999): (0, 1_999_999)
     }
