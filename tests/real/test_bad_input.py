@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import psutil
 import pytest
@@ -20,7 +21,8 @@ pytestmark = [pytest.mark.spark, pytest.mark.filterwarnings("ignore:unclosed <so
 MIB = 2**20
 DEEP = b"[" * 100_000 + b"]" * 100_000
 ODD: list[bytes | None] = [
-    b"", None, b"\xff\xfe\x00", b"\xef\xbb\xbf" + customer_event(1), DEEP, b"1" + b"0" * 10_000, b"{" * 100_000, b"\x00" * 100,
+    b"", None, b"\xff\xfe\x00", b"\xef\xbb\xbf" + customer_event(1), DEEP,
+    b"1" + b"0" * 10_000, b"{" * 100_000, b"\x00" * 100,
 ]  # fmt: skip
 
 
@@ -70,7 +72,7 @@ def send_bomb(flow: Flow, many: int, size: int) -> None:
     for _ in range(many):
         producer.produce(
             flow.workspace.pipeline.topic, bytes(size), b"bomb", partition=2,
-            on_delivery=lambda error, sent: flow.sent.add((sent.partition(), sent.offset())),
+            on_delivery=lambda _, sent: flow.sent.add((sent.partition(), sent.offset())),
         )  # fmt: skip
     assert producer.flush(60) == 0
 
@@ -78,7 +80,7 @@ def send_bomb(flow: Flow, many: int, size: int) -> None:
 def test_large_odd_and_inflated_records_stay_bounded(flow: Flow) -> None:
     """10 MB among small ones, 10,000 distinct fields, a gzip bomb and odd bytes: all placed, counted, and bounded."""
     flow.send(*(customer_event(one) for one in range(500)), customer_event(500, name="x" * 10 * MIB), partition=0)
-    fields = ({f"f{event}_{one}": one for one in range(50)} for event in range(200))
+    fields: list[dict[str, Any]] = [{f"f{event}_{one}": one for one in range(50)} for event in range(200)]
     flow.send(*(customer_event(1_000 + number, **one) for number, one in enumerate(fields)), partition=1)
     send_bomb(flow, 40, 8 * MIB)
     flow.send(*ODD, partition=3)
@@ -95,9 +97,7 @@ def test_large_odd_and_inflated_records_stay_bounded(flow: Flow) -> None:
 
 
 def test_a_run_is_judged_by_the_files_that_it_started_with(new_flow: Callable[..., Flow]) -> None:
-    """Rules and pipeline file are changed after the staging: audit and versions are the old ones; without the copies
-    the new rules would fail the run.
-    """  # fmt: skip
+    """Rules and pipeline are changed after the staging: the run is audited by its copies; by the new rules it fails."""
     flow = new_flow()
     pipeline = flow.workspace.pipeline
     flow.send(*(customer_event(one) for one in range(20)), partition=0)
@@ -118,4 +118,3 @@ def test_a_run_is_judged_by_the_files_that_it_started_with(new_flow: Callable[..
         assert as_started(later, run_id).pipeline.segments == pipeline.segments
     versions = flow.report(run_id).versions
     assert set(versions) == {"pipeline", "schema", "rules"}
-    (flow.workspace.layout.contract(run_id) / "rules" / pipeline.rules_path.name).write_text("changed")

@@ -43,7 +43,7 @@ def send(flow: Flow, *records: tuple[bytes | None, bytes | None], headers: list[
     for key, value in records:
         producer.produce(
             flow.workspace.pipeline.topic, value, key, partition=0, timestamp=AT, headers=headers,
-            on_delivery=lambda error, sent: flow.sent.add((sent.partition(), sent.offset())),
+            on_delivery=lambda _, sent: flow.sent.add((sent.partition(), sent.offset())),
         )  # fmt: skip
     assert producer.flush(30) == 0
 
@@ -81,7 +81,7 @@ def test_what_is_not_published_is_kept_and_sent_whole(new_flow: Callable[..., Fl
     topic = make_topic(flow, f"{flow.workspace.pipeline.topic}.dlq")
     send(flow, (b"good", customer_event(9)), *((key, value) for key, value, _ in RECORDS), headers=HEADERS)
     run_id = flow.run()
-    assert flow.counts() == {"published": 1, "rejected": 2, "dead_letter": 5}
+    assert flow.counts() == {"held": 1, "rejected": 2, "dead_letter": 5}
 
     kept: dict[int, dict[str, Any]] = {
         row["offset"]: row

@@ -35,7 +35,7 @@ def incidents(flow: Flow) -> list[tuple[str, IncidentStatus]]:
 
 
 def test_a_minute_of_poison_and_then_good_data(new_flow: Callable[..., Flow]) -> None:
-    """The partition is held, the others go on, one incident is open and then resolved, and every record has its place."""
+    """The partition is held, the others go on, one incident is open and then resolved, every record has its place."""
     flow = new_flow(storm=LIMITS, dead_letter_topic=True)
     topic = make_topic(flow, f"{flow.workspace.pipeline.topic}.dlq")
     first = pour(flow, 10_000, poison=90, good=10, elsewhere=30)
