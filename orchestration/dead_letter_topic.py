@@ -4,6 +4,7 @@ from base64 import b64decode
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any
 
@@ -26,6 +27,8 @@ SETTINGS: dict[str, Any] = {
     "delivery.timeout.ms": 20_000,
     "log_level": 0,
 }
+OVERHEAD = 1_000
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 HEADER = "__streams.errors."
 Header = tuple[str, bytes | None]
 Position = tuple[str, int]
@@ -45,8 +48,8 @@ class Letter:
 
     @property
     def size(self) -> int:
-        """Bytes of key and value."""
-        return len(self.key or b"") + len(self.value or b"")
+        """Bytes that it takes in the client; even an empty one takes some, and its queue is bounded by number, too."""
+        return OVERHEAD + len(self.key or b"") + len(self.value or b"")
 
 
 def letter(record: dict[str, Any], disposition: str) -> Letter:
@@ -67,7 +70,7 @@ def letter(record: dict[str, Any], disposition: str) -> Letter:
         key=record["key"],
         value=record["value"],
         headers=(*original_headers(record["headers"]), *own, ("disposition", disposition.encode())),
-        timestamp_ms=int(record["timestamp"].timestamp() * 1000),
+        timestamp_ms=(record["timestamp"] - EPOCH) // timedelta(milliseconds=1),
     )
 
 

@@ -2,7 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,9 @@ def test_a_letter_is_the_record_with_its_reasons() -> None:
     made = letter(record(headers.decode()), "rejected")
     assert (made.position, made.offset, made.key, made.value) == (("t", 3), 7, b"\xff", None)
     assert made.timestamp_ms == 1_767_268_800_123
+    for moment in (1, 999, 1_700_000_000_001, 1_767_268_800_567):
+        at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=moment)
+        assert letter(record() | {"timestamp": at}, "rejected").timestamp_ms == moment
     assert made.headers == (
         ("a", b"\x00"),
         ("a", None),
