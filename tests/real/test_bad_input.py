@@ -12,7 +12,8 @@ import yaml
 from confluent_kafka import Producer
 
 from mend.curate.tally import MOST_NAMES
-from orchestration.steps import audit_staged, run_data_quality
+from orchestration.audit_step import audit_staged
+from orchestration.steps import known_run, run_data_quality
 from orchestration.workspace import as_started, open_workspace
 from tests.real.conftest import Flow, customer_event
 
@@ -112,8 +113,9 @@ def test_a_run_is_judged_by_the_files_that_it_started_with(new_flow: Callable[..
     changed = yaml.safe_load(pipeline.path.read_text()) | {"rules": str(rules), "segments": []}
     pipeline.path.write_text(yaml.safe_dump(changed, sort_keys=False))
     with open_workspace(flow.workspace.settings, str(pipeline.path)) as later:
-        assert audit_staged(later, run_id).verdict == "fail"
-        assert audit_staged(as_started(later, run_id), run_id).verdict == "pass"
+        run = known_run(later, run_id)
+        assert audit_staged(later, run).verdict == "fail"
+        assert audit_staged(as_started(later, run_id), run).verdict == "pass"
         assert run_data_quality(later, run_id).facts["verdict"] == "pass"
         assert as_started(later, run_id).pipeline.segments == pipeline.segments
     versions = flow.report(run_id).versions
