@@ -17,7 +17,7 @@ from mend.runtime.errors import UserError
 from mend.runtime.logging import get_logger
 from mend.store.dead_letters import Owed, Sent
 from orchestration.dead_letter_topic import DeadLetterTopic, Letter, letter
-from orchestration.settle import HELD
+from orchestration.settled_manifest import HELD
 from orchestration.workspace import Workspace, as_started
 
 BUDGET = 3

@@ -22,6 +22,7 @@ from mend.store.sums import check_sums
 from mend.store.tables import RunState
 from orchestration.dead_letters import owe_dead_letters
 from orchestration.settle import held_rows, settle
+from orchestration.settled_manifest import begun
 from orchestration.workspace import Workspace
 
 INCIDENT_DAYS = 7
@@ -73,10 +74,11 @@ def evidence(workspace: Workspace, run_id: str) -> DecisionContext:
 
 
 def ledger_problem(workspace: Workspace, context: DecisionContext) -> str | None:
-    """Return what does not add up: in the report, or between this run's ranges and those before them."""
-    report = context.run_report
+    """Return what does not add up: in the report, or between this run's ranges and those of other runs."""
+    report, ledger = context.run_report, workspace.store.ledger
     sums = check_sums(report) if isinstance(report, RunReport) else ()
-    gaps = [one for one in workspace.store.ledger.gaps(workspace.pipeline.name) if one.run_id == context.run]
+    gaps = [one for one in ledger.gaps(workspace.pipeline.name) if one.run_id == context.run and one.kind == "gap"]
+    gaps += ledger.overlaps(context.run) if context.run else ()
     holes = list(missing_events(report)) if isinstance(report, RunReport) and not workspace.pipeline.sparse else []
     found = [str(one) for one in (*sums, *gaps)] + holes
     return "; ".join(found[:3]) if found else None
@@ -155,14 +157,18 @@ def write_mapping(workspace: Workspace) -> None:
 def settle_run(workspace: Workspace, run_id: str, decision: DecisionResult) -> None:
     """Put every event where the decision wants it, count it there, and write the counts into the ledger."""
     rows = Rows.HOLD if decision.rows is Rows.NOTHING else decision.rows
-    settle(workspace.layout, workspace.sink, run_id, rows, decision.hold, decision.paused)
+    ranges, at = workspace.store.ledger.ranges(run_id), clock.now()
+    manifest = begun(
+        run_id, workspace.pipeline.name, ranges, settled_at=at.isoformat(), sparse=workspace.pipeline.sparse
+    )
+    settle(workspace.layout, workspace.sink, manifest, rows, decision.hold, decision.paused)
     published, held = workspace.sink.count(run_id), held_rows(workspace.layout, run_id)
     paused = {(one.topic, one.partition) for one in decision.paused}
-    ranges = [part.read for part in workspace.store.ledger.ranges(run_id)]
     # A paused partition has its incident: that it published nothing is no failure of the pipeline.
-    accepted = sum(part.places.accepted for part in ranges if (part.topic, part.partition) not in paused)
+    read = (part.read for part in ranges)
+    accepted = sum(part.places.accepted for part in read if (part.topic, part.partition) not in paused)
     state = RunState.HELD if rows is Rows.HOLD else RunState.PUBLISHED
     with workspace.store.transaction():
         workspace.store.ledger.settle(run_id, published, held)
-        workspace.store.runs.advance(run_id, state, clock.now(), published_rows=published.total() if accepted else None)
+        workspace.store.runs.advance(run_id, state, at, published_rows=published.total() if accepted else None)
         owe_dead_letters(workspace, run_id)

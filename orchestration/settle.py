@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mend.contracts.decision import PartitionFilter, Rows, SegmentFilter
+from mend.contracts.settled import SettledManifest
 from mend.curate import sql
 from mend.curate.counts import MISSING_SEGMENT
 from mend.runtime.errors import UserError
@@ -16,9 +17,7 @@ from mend.runtime.files import sync_files
 from mend.runtime.layout import Layout
 from mend.sinks.parquet import count_rows, move_folder
 from mend.sinks.port import PartitionRows, Sink
-
-HELD = "reason=held"
-
+from orchestration.settled_manifest import HELD, vouch
 
 EXCEPT = {Rows.PUBLISH_EXCEPT_SEGMENT, Rows.PUBLISH_EXCEPT_PARTITION}
 
@@ -26,12 +25,16 @@ EXCEPT = {Rows.PUBLISH_EXCEPT_SEGMENT, Rows.PUBLISH_EXCEPT_PARTITION}
 def settle(
     layout: Layout,
     sink: Sink,
-    run_id: str,
+    run: SettledManifest,
     rows: Rows,
     hold: Sequence[SegmentFilter],
     paused: Sequence[PartitionFilter] = (),
 ) -> None:
-    """Move a staged run: quarantine and dead letters first, what readers see last."""
+    """Move a staged run: quarantine and dead letters first, then the manifest, and what readers see last.
+
+    So there is no moment at which a readable file is named by no manifest.
+    """
+    run_id = run.run_id
     staged = layout.staged(run_id)
     if rows in EXCEPT:
         kind, named = ("segment", hold) if rows is Rows.PUBLISH_EXCEPT_SEGMENT else ("partition", paused)
@@ -46,7 +49,9 @@ def settle(
     move_once(staged / "held", layout.quarantine(run_id) / HELD)
     if rows is Rows.HOLD:
         move_once(staged / "accepted", layout.quarantine(run_id) / HELD)
-    elif rows is Rows.PUBLISH or rows in EXCEPT:
+    publishes = rows is Rows.PUBLISH or rows in EXCEPT
+    vouch(layout, run, staged / "accepted" if publishes else None)
+    if publishes:
         sink.publish(run_id, staged / "accepted")
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mend.contracts.codec import loads
 from mend.contracts.report import ColumnProfile, PartitionRange, Places, RunReport
-from mend.curate.drift import find_drift
+from mend.curate.drift import carried_fields, find_drift
 from mend.curate.duplicates import Duplicates, drop_keys, find_duplicates, holds_any, split, write_firsts
 from mend.curate.plan import Plan
 from mend.curate.profiling import profile
@@ -20,6 +20,7 @@ from mend.quality.snapshot import versions, write_snapshot
 from mend.runtime import clock
 from mend.runtime.layout import Layout
 from mend.runtime.logging import get_logger
+from mend.runtime.schema_registry import RegistryAddress
 from mend.store.engine import Store
 from mend.store.tables import RunState
 from spark.source import OffsetRange, batch_ranges
@@ -41,6 +42,7 @@ class Job:
     query_id: str
     checkpoint: Path
     lag_before: int | None = None
+    registry: RegistryAddress | None = None
 
     def run_id(self, batch_id: int) -> str:
         """Return the id of a batch's run: a replayed batch has the id it had before."""
@@ -92,7 +94,7 @@ def stage_batch(job: Job, frame: "DataFrame", batch_id: int) -> str | None:
 
 def run_tasks(job: Job, frame: "DataFrame", run_id: str, folder: Path, now: datetime) -> list[TaskResult]:
     """Let the tasks curate and write; only their counts come to the driver."""
-    task = curate_task(job.plan, run_id=run_id, folder=folder, now=now)
+    task = curate_task(job.plan, run_id=run_id, folder=folder, now=now, registry=job.registry)
     return [loads(TaskResult, row.result) for row in frame.mapInArrow(task, RESULT_SCHEMA).collect()]  # type: ignore[arg-type]
 
 
@@ -153,7 +155,8 @@ def make_report(
 ) -> RunReport:
     """Put the run's counts, drift and profile together."""
     plan = job.plan
-    drift = find_drift(tally, plan.fields, plan.pipeline.drift)
+    carried = carried_fields(last_report(job, run_id), plan.pipeline.drift)
+    drift = find_drift(tally, plan.fields, plan.pipeline.drift, decided=plan.decided, carried=carried)
     places = tally.places
     total = sum(one.records for one in tally.partitions)
     return RunReport(
@@ -182,6 +185,12 @@ def make_report(
         dq_failure_rate=tally.failed / total if total else None,
         lag_before=job.lag_before,
     )
+
+
+def last_report(job: Job, run_id: str) -> RunReport | None:
+    """Return the report of the run before this one."""
+    runs = job.store.runs.recent(job.plan.pipeline.name, limit=10)
+    return next((one.report for one in runs if one.report and one.run_id != run_id), None)
 
 
 NOT_PROFILED = {"kafka_key", "kafka_topic", "run_id", "mapping_version", "processing_timestamp", "dq_failed_rules"}

@@ -15,12 +15,14 @@ import orjson
 
 from mend.contracts.rules import RuleSet
 from mend.curate.check import checked_plan
+from mend.curate.decoders import decoder
 from mend.curate.plan import make_plan
 from mend.quality.rules import check_columns, load_rules
 from mend.runtime.errors import UserError
 from mend.runtime.layout import Layout
 from mend.runtime.logging import configure_logging
 from mend.runtime.pipeline_file import Pipeline, find_pipeline, load_pipeline
+from mend.runtime.schema_registry import registry_address
 from mend.runtime.settings import Settings, load_settings
 from mend.store.engine import open_store
 from spark.batch import Job, stage_batch
@@ -74,6 +76,7 @@ def jar_list(text: str) -> tuple[Path, ...]:
 def run(settings: Settings, options: argparse.Namespace) -> list[str]:
     """Check the pipeline before Spark starts, then stage what is new."""
     pipeline = load_pipeline(find_pipeline(settings.pipelines, options.pipeline))
+    decoder(pipeline, registry_address(settings))
     rules = load_rules(pipeline.rules_path, pipeline=pipeline.name)
     check_columns(rules, checked_plan(pipeline, rules).columns, pipeline.rules_path)
     session = make_session(settings.spark_master, name=f"mend-{pipeline.name}", jars=options.jars)
@@ -95,13 +98,14 @@ def ingest(
     layout = Layout(settings)
     checkpoint = layout.checkpoint(pipeline.name)
     run_ids: list[str] = []
+    registry = registry_address(settings)
     with open_store(settings.store_url) as store:
         plan = make_plan(pipeline, rules, store.mappings.current(pipeline.name))
 
         def stage(frame: "DataFrame", batch_id: int) -> None:
             job = Job(
                 plan=plan, layout=layout, store=store, query_id=query_id(checkpoint), checkpoint=checkpoint,
-                lag_before=lag_before,
+                lag_before=lag_before, registry=registry,
             )  # fmt: skip
             run_id = stage_batch(job, frame, batch_id)
             if run_id is not None:

@@ -1,7 +1,7 @@
 """Counts of one batch, read from the tables of the pass."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import duckdb
@@ -10,10 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mend.contracts.report import Places, RuleCount, SegmentCount
+from mend.contracts.schema import Field
 from mend.curate import sql
 from mend.curate.decode import UNKNOWN_SCHEMA
 from mend.curate.plan import Plan
-from mend.curate.shapes import Shape
+from mend.curate.shapes import MISSING, Reason, Shape
 from mend.curate.tally import MOST_NAMES, MOST_SEGMENTS, OTHER_SEGMENT, BadRun, FieldCount, PartitionCount, Tally
 
 MISSING_SEGMENT = "(missing)"
@@ -21,7 +22,8 @@ LONGEST_SEGMENT = 200
 ACCEPTED, REJECTED, DUPLICATE = 0, 1, 2
 """Places of a judged event."""
 BY_SHAPE = """
-SELECT shape, kafka_partition, count(*), min(kafka_offset), max(kafka_offset) FROM judged GROUP BY ALL
+SELECT shape, kafka_partition, count(*), min(kafka_offset), max(kafka_offset) AS last
+FROM judged GROUP BY ALL ORDER BY last DESC
 """
 DRIFTED = "(FROM events SEMI JOIN (SELECT row FROM judged WHERE schema_drift_detected) USING (row))"
 UNKNOWN_NAMES = f"""
@@ -76,7 +78,11 @@ def count(
     unknown, unnamed = unknown_fields(db, plan, by_shape, shapes)
     return Tally(
         partitions=partitions(db, records, undecoded, bad_runs(db, records, refused)),
-        fields=(*misfit_fields(by_shape, shapes), *unknown),
+        fields=(
+            *misfit_fields(by_shape, shapes),
+            *absent_fields(by_shape, shapes, plan.fields),
+            *unknown,
+        ),
         unnamed=unnamed,
         rules=(*rejections(db, reasons), *unknown_schemas(unknown_schema), *failures(db, plan)),
         segments=tuple(one for column in plan.pipeline.segments for one in segment(db, column)),
@@ -92,6 +98,11 @@ KINDS: dict[str, Literal["missing", "null", "type"]] = {"required": "missing", "
 
 def misfit_fields(by_shape: list[tuple[int, ...]], shapes: Mapping[int, Shape]) -> list[FieldCount]:
     """Count missing, null and retyped fields: all events of a shape share them."""
+    without = {
+        (reason, row[1]): last_without(reason, row[1], by_shape, shapes)
+        for row in by_shape
+        for reason in shapes[row[0]].reasons
+    }
     return [
         FieldCount(
             kind=KINDS[reason.rule],
@@ -102,10 +113,47 @@ def misfit_fields(by_shape: list[tuple[int, ...]], shapes: Mapping[int, Shape]) 
             count=events,
             first_offset=first,
             last_offset=last,
+            run_from=max(first, without[reason, partition] + 1),
         )
         for shape, partition, events, first, last in by_shape
         for reason in shapes[shape].reasons
         if reason.rule in KINDS
+    ]
+
+
+def last_without(reason: Reason, partition: int, by_shape: list[tuple[int, ...]], shapes: Mapping[int, Shape]) -> int:
+    """Return the last offset of a partition whose event does not differ so; by_shape has the last offsets first."""
+    others = (row[4] for row in by_shape if row[1] == partition and reason not in shapes[row[0]].reasons)
+    return next(others, -1)
+
+
+def absent_fields(
+    by_shape: list[tuple[int, ...]], shapes: Mapping[int, Shape], fields: Sequence[Field]
+) -> list[FieldCount]:
+    """Count the events without a field that may be missing: no fault of theirs, but it may be a change of the stream.
+
+    A field that some events of the batch carry is not gone, so it is not counted.
+    """
+    seen = {shapes[row[0]].types for row in by_shape}
+    gone = [
+        field
+        for position, field in enumerate(fields)
+        if not field.required and all(types[position] == MISSING for types in seen)
+    ]
+    rows = {one: [row for row in by_shape if row[1] == one] for one in {row[1] for row in by_shape} if gone}
+    return [
+        FieldCount(
+            kind="absent",
+            name=field.name,
+            expected=field.type.label,
+            found=MISSING,
+            partition=partition,
+            count=sum(row[2] for row in of),
+            first_offset=min(row[3] for row in of),
+            last_offset=max(row[4] for row in of),
+        )
+        for partition, of in rows.items()
+        for field in gone
     ]
 
 

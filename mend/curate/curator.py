@@ -14,8 +14,10 @@ import pyarrow.compute as pc
 from mend.curate import counts
 from mend.curate.counts import ACCEPTED, DUPLICATE, REJECTED
 from mend.curate.decode import UNKNOWN_SCHEMA, Decoder, key_text
+from mend.curate.direct import as_entries, flat
 from mend.curate.kept import REASON, duplicate_rows, kept, refused_reasons
-from mend.curate.nested import find_misfits, unfit, with_nested
+from mend.curate.nested import completed, look_into, newly_drifted, rescued_exactly, settled, with_nested, with_unknown
+from mend.curate.parts import is_strict
 from mend.curate.plan import Plan
 from mend.curate.shapes import Shape, classify
 from mend.curate.tally import Tally
@@ -46,6 +48,11 @@ UNDECODABLE = """
 SELECT row, CASE WHEN json_valid(payload) THEN 'not_an_object' ELSE 'not_json' END FROM events
 WHERE NOT (json_valid(payload) AND starts_with(ltrim(payload, ' \t\r\n'), '{'))
 """
+COMMAS = {
+    nested: f"SELECT row, payload FROM events WHERE regexp_matches(payload, '{pattern}') AND json_valid(payload)"
+    for nested, pattern in ((False, r",\s*}\s*$"), (True, r",\s*[}\]]"))
+}
+"""Looking at the end alone costs a flat pipeline next to nothing; nested values may hide one in the middle."""
 FIRST_ROWS = """
 SELECT min(row) FROM judged WHERE fits AND (key_high, key_low) NOT IN (FROM seen) GROUP BY key_high, key_low
 """
@@ -93,18 +100,21 @@ class Curator:
         """Give each record (columns of Spark's Kafka source) its place."""
         payload, refused = self.decode(records["value"].combine_chunks())
         events, refused = self.events(records, payload, refused)
+        with self.visible(events=events):
+            nested = look_into(self.db, self.plan.fields, self.plan.sources)
+        events = completed(events, nested)
         judged = self.judge(events)
-        with self.visible(events=events, judged=judged):
-            nested = find_misfits(self.db, self.plan.fields, self.plan.sources)
-        judged = unfit(judged, nested)
+        drifted = newly_drifted(judged, nested)
+        judged = settled(rescued_exactly(judged, events, self.plan.sources), nested)
         with self.visible(events=events, judged=judged):
             first = self.first_rows(records.num_rows)
             fits = judged["fits"].to_numpy()
             places = np.where(fits, np.where(first[judged["row"].to_numpy()], ACCEPTED, DUPLICATE), REJECTED)
-            reasons = with_nested(self.reasons(judged, fits), nested)
+            reasons = with_nested(self.reasons(judged, fits), nested.misfits)
         judged = judged.append_column("place", pa.array(places, pa.int8()))
         with self.visible(events=events, judged=judged):
             tally = counts.count(self.db, self.plan, self.shapes, records, refused, reasons)
+        tally = with_unknown(tally, judged, nested, drifted=drifted)
         lost = refused_reasons(refused, records["value"])
         accepted = judged if (places == ACCEPTED).all() else judged.filter(pa.array(places == ACCEPTED))
         return Curated(
@@ -118,6 +128,9 @@ class Curator:
 
     def events(self, records: pa.Table, payload: pa.Array, refused: pa.Array) -> tuple[pa.Table, pa.Array]:
         """Return the records whose payload is a JSON object, and the reasons of the others."""
+        columns = {"payload": payload}
+        if self.plan.direct is not None:
+            columns = flat(as_entries(payload, self.plan.direct))
         events = pa.table(
             {
                 "row": pa.array(np.arange(records.num_rows)),
@@ -126,13 +139,13 @@ class Curator:
                 "kafka_partition": records["partition"],
                 "kafka_offset": records["offset"],
                 "kafka_timestamp": records["timestamp"].cast(pa.timestamp("us")),
-                "payload": payload,
             }
+            | columns
         )
-        if payload.null_count:
-            events = events.filter(pc.is_valid(payload))
+        if columns["payload"].null_count:
+            events = events.filter(pc.is_valid(columns["payload"]))
         with self.visible(events=events):
-            undecodable = self.run(UNDECODABLE)
+            undecodable = self.run(UNDECODABLE) + self.with_commas()
         if not undecodable:
             return events, refused
         reasons = refused.to_pylist()
@@ -140,6 +153,11 @@ class Curator:
             reasons[row] = reason
         rows = pa.array([row for row, _ in undecodable], pa.int64())
         return events.filter(pc.invert(pc.is_in(events["row"], rows))), pa.array(reasons, pa.string())
+
+    def with_commas(self) -> list[tuple[int, str]]:
+        """Return the events in which a comma stands before a closing bracket: JSON for DuckDB, and for nobody else."""
+        rows = self.run(COMMAS[any(one.type.nested for one in self.plan.fields)])
+        return [(row, "not_json") for row, payload in rows if not is_strict(payload)]
 
     def judge(self, events: pa.Table) -> pa.Table:
         """Run the pass; it is run again when it met shapes that were not known."""

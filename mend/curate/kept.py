@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mend.curate.decode import EMPTY, NOT_AVRO, TOMBSTONE, TRUNCATED, UNKNOWN_SCHEMA
+from mend.curate.decode import EMPTY, NOT_AVRO, TOMBSTONE, TRUNCATED, UNKNOWN_SCHEMA, named_schema
 from mend.curate.plan import Plan
 
 REASON = pa.struct([("rule", pa.string()), ("column", pa.string()), ("expected", pa.string()), ("found", pa.string())])
@@ -24,7 +24,7 @@ RECORD = pa.schema(
     ]
 )
 """A record as Spark's Kafka source gives it; headers are JSON text [{key, value in base64}], without any null."""
-FOUND = {EMPTY: "nothing", TOMBSTONE: "NULL", NOT_AVRO: "bytes", TRUNCATED: "bytes", UNKNOWN_SCHEMA: "bytes"}
+FOUND = {EMPTY: "nothing", TOMBSTONE: "NULL", NOT_AVRO: "bytes", TRUNCATED: "bytes"}
 FIRST_BYTE = {b"[": "ARRAY", b'"': "VARCHAR", b"t": "BOOLEAN", b"f": "BOOLEAN", b"n": "NULL", b"-": "number"}
 WIRE = struct.Struct(">xi")
 
@@ -90,7 +90,9 @@ def refused_reasons(refused: pa.Array, values: pa.ChunkedArray) -> list[tuple[st
 
 
 def came(rule: str, value: bytes | None) -> str:
-    """Return the type of what came instead of an event."""
+    """Return the type of what came instead of an event, or the schema that nobody knows."""
+    if rule == UNKNOWN_SCHEMA:
+        return named_schema(value or b"")
     if rule in FOUND:
         return FOUND[rule]
     return FIRST_BYTE.get((value or b"").lstrip()[:1], "number") if rule == "not_an_object" else "bytes"

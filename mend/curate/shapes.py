@@ -105,7 +105,7 @@ def refused_fields(unknown: Sequence[str]) -> Iterator[Reason]:
 
 def judge_field(field: Field, came: str) -> Reason | None:
     """Return why a field of this JSON type breaks the contract, or None."""
-    expected = field.type.logical or field.type.kind
+    expected = field.type.label
     if came == MISSING:
         return Reason(rule="required", column=field.name, expected=expected, found=MISSING) if field.required else None
     if came == NULL:

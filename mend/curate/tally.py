@@ -45,10 +45,14 @@ class PartitionCount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldCount:
-    """How many events of one partition differ from the contract in one field, and where first and last."""
+    """How many events of one partition differ from the contract in one field, and where first and last.
+
+    `absent` is a missing field that may be missing. From `run_from` to `last_offset` every event that could be read
+    differs; None where nobody looked.
+    """
 
     __pydantic_config__ = STRICT
-    kind: Literal["unknown", "missing", "null", "type"]
+    kind: Literal["unknown", "missing", "absent", "null", "type"]
     name: str
     expected: str
     found: str
@@ -56,6 +60,7 @@ class FieldCount:
     count: Count
     first_offset: Count
     last_offset: Count
+    run_from: Count | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,9 +217,17 @@ def merge_fields(counts: Iterable[FieldCount]) -> tuple[FieldCount, ...]:
                 count=one.count + before.count,
                 first_offset=min(one.first_offset, before.first_offset),
                 last_offset=max(one.last_offset, before.last_offset),
+                run_from=joined_run(*sorted((one, before), key=lambda count: count.last_offset)),
             )
         )
     return tuple(found[key] for key in sorted(found))
+
+
+def joined_run(earlier: FieldCount, later: FieldCount) -> int | None:
+    """Return where the last unbroken run of differing events begins, over two ranges of offsets."""
+    if earlier.run_from is None or later.run_from is None or later.run_from > earlier.last_offset + 1:
+        return later.run_from
+    return min(earlier.run_from, later.run_from)
 
 
 def merge_rules(counts: Iterable[RuleCount]) -> tuple[RuleCount, ...]:

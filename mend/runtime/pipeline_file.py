@@ -47,6 +47,17 @@ class StormLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """How long each kind of data is kept after its run was settled; None: for ever."""
+
+    published: timedelta | None = None
+    quarantine: timedelta | None = None
+    dead_letters: timedelta | None = None
+    duplicates: timedelta | None = None
+    reports: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline:
     """A checked pipeline file. Paths are absolute; `mapping` is contract field → observed field where they differ.
 
@@ -70,7 +81,7 @@ class Pipeline:
     segments: tuple[str, ...] = ()
     pii: frozenset[str] = frozenset()
     derived: dict[str, str]
-    retention: timedelta = timedelta(days=90)
+    retention: Retention = Retention()
     drift: DriftShares = DriftShares()
     max_events_per_run: int = 2_000_000
     sparse: bool = False
@@ -131,7 +142,7 @@ def load_pipeline(path: Path, *, schema: Path | None = None, rules: Path | None 
         segments=names(file, "segments"),
         pii=frozenset(names(file, "pii")),
         derived=texts(file, "derived"),
-        retention=duration(file, "retention", timedelta(days=90)),
+        retention=retention(file),
         drift=shares(file),
         max_events_per_run=whole(file, "max_events_per_run", 2_000_000),
         sparse=yes_or_no(file, "sparse"),
@@ -201,7 +212,7 @@ def check_always_there(file: YamlFile, pipeline: Pipeline) -> None:
     if kind.kind != "string" and kind.logical not in TIME_TYPES:
         raise file.error(
             ("event_time",),
-            f"event_time: '{pipeline.event_time}' is {kind.logical or kind.kind}, expected a string in ISO 8601 or a "
+            f"event_time: '{pipeline.event_time}' is {kind.label}, expected a string in ISO 8601 or a "
             f"long with logicalType {' or '.join(TIME_TYPES)}.",
         )
 
@@ -265,12 +276,27 @@ def texts(file: YamlFile, key: str) -> dict[str, str]:
 def duration(file: YamlFile, key: str, default: timedelta) -> timedelta:
     """Return a length of time such as `15 minutes`."""
     value = file.document.get(key)
-    if value is None:
-        return default
+    return default if value is None else length(file, (key,), value)
+
+
+def length(file: YamlFile, place: tuple[str, ...], value: Any) -> timedelta:
+    """Read a length of time."""
     found = DURATION.fullmatch(str(value).strip())
     if not found:
-        raise file.error((key,), f"{key}: '{value}' is no length of time. Write it like '15 minutes' or '7 days'.")
+        key = ".".join(place)
+        raise file.error(place, f"{key}: '{value}' is no length of time. Write it like '15 minutes' or '7 days'.")
     return timedelta(**{f"{found[2]}s": int(found[1])})
+
+
+def retention(file: YamlFile) -> Retention:
+    """Return the ages: of published rows alone, or of each kind of data by its name."""
+    raw = file.document.get("retention")
+    if raw is None:
+        return Retention()
+    if not isinstance(raw, dict):
+        return Retention(published=length(file, ("retention",), raw))
+    file.check_keys(("retention",), raw, set(Retention.__dataclass_fields__))
+    return Retention(**{name: length(file, ("retention", name), value) for name, value in raw.items()})
 
 
 def whole(file: YamlFile, key: str, default: int) -> int:

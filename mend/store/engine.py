@@ -20,6 +20,7 @@ from mend.store.incidents import SqlIncidents
 from mend.store.ledger import Ledger
 from mend.store.mappings import Mappings
 from mend.store.migrate import prepare
+from mend.store.proofs import Proofs
 from mend.store.runs import Runs
 
 DRIVERS = {
@@ -45,6 +46,7 @@ class Store:
     incidents: SqlIncidents
     dead_letters: DeadLetterSends
     mappings: Mappings
+    proofs: Proofs
 
     def transaction(self) -> AbstractContextManager[Connection]:
         """Make everything inside the `with` one transaction: kept as a whole at its end, or not at all.
@@ -82,6 +84,7 @@ def open_store(url: str) -> Store:
         incidents=SqlIncidents(database),
         dead_letters=DeadLetterSends(database),
         mappings=Mappings(database),
+        proofs=Proofs(database),
     )
 
 

@@ -23,7 +23,7 @@ from mend.contracts.quality import QualityResults
 from mend.contracts.report import RunReport
 from mend.store.columns import Document, FreeText, UtcDateTime, choice
 
-REVISION = "0002"
+REVISION = "0003"
 """The newest migration; a test holds it equal to the files in migrations/versions."""
 
 VERSION_TABLE = "mend_version"
@@ -42,6 +42,7 @@ class RunState(StrEnum):
     PUBLISHED = "published"
     HELD = "held"
     VALIDATED = "validated"
+    DISPUTED = "disputed"
     FAILED = "failed"
 
 
@@ -186,4 +187,15 @@ mappings = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("created_by", String(NAME), nullable=False),
     Column("decision_run", String(NAME)),
+)
+
+proofs = Table(
+    "proofs",
+    metadata,
+    Column("pipeline", String(NAME), primary_key=True),
+    Column("topic", String(NAME), primary_key=True),
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("from_offset", BigInteger, nullable=False),
+    Column("verified_through", BigInteger, nullable=False),
+    Column("verified_at", UtcDateTime, nullable=False),
 )

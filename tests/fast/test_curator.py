@@ -15,7 +15,7 @@ from mend.contracts.rules import Rule
 from mend.curate.curator import MOST_SHAPES, Curated, Curator
 from mend.curate.decode import decode_json
 from mend.curate.plan import Plan, make_plan
-from mend.curate.tally import MOST_NAMES, MOST_SEGMENTS
+from mend.curate.tally import MOST_NAMES, MOST_SEGMENTS, merge
 
 pytestmark = pytest.mark.spark
 
@@ -257,6 +257,29 @@ def test_unknown_fields_are_counted_by_event_and_type(
     found = {(one.name, one.found): (one.count, one.first_offset, one.last_offset) for one in out.tally.fields}
     assert found == {("x", "UBIGINT"): (2, 1, 3), ("x", "NULL"): (1, 2, 2)}
     assert out.tally.drifted == 3
+
+
+def test_where_the_end_of_a_partition_begins_to_differ(
+    records: Callable[..., pa.Table], event: Callable[..., bytes], customers: Plan, now: datetime
+) -> None:
+    """Over the batches of a task the last unbroken run of events without a field is known, strays before it or not."""
+    curator = Curator(customers, decode_json, run_id="r", now=now)
+    lacking = {5, *range(14, 30)}
+    values = [
+        event(id=f"c-{n}", country=... if n in lacking else "US", plan=1 if n in {16, 27} else "free")
+        for n in range(30)
+    ]
+    tallies = [curator.curate(records(values[n : n + 10], first=n)).tally for n in (0, 10, 20)]
+    for order in (tallies, tallies[::-1]):
+        (country,) = [one for one in merge(order).fields if one.name == "country"]
+        assert (country.count, country.first_offset, country.run_from, country.last_offset) == (17, 5, 14, 29)
+
+
+def test_an_optional_field_in_no_event_is_counted(event: Callable[..., bytes], curate: Callable[..., Curated]) -> None:
+    """It is no fault of an event; where one event of the batch has it nothing is counted."""
+    (absent,) = curate(event(version=...), event(id="c-2", version=...)).tally.fields
+    assert (absent.kind, absent.name, absent.count, absent.last_offset) == ("absent", "version", 2, 1)
+    assert curate(event(version=...), event(id="c-2")).tally.fields == ()
 
 
 def test_a_version_alone_is_no_drift(event: Callable[..., bytes], curate: Callable[..., Curated]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from mend.curate.plan import Plan
 from mend.runtime.settings import load_settings
 from mend.store.tables import RunState
-from orchestration.steps import oldest_at_work
+from orchestration.retention import judge
 from orchestration.workspace import Workspace, open_workspace
 from spark.batch import Job, earlier_keys
 
@@ -71,4 +71,4 @@ def test_a_replay_long_after_looks_back_from_then(job: Job, workspace: Workspace
     job.store.runs.open_run("r-2", "customers", "q", 2, OPENED + timedelta(days=30))
     assert found(job, "r-2") == ["run=r-1"]
     job.store.runs.record_failure("customers", "r-1", "x", None, OPENED)
-    assert oldest_at_work(workspace) == OPENED
+    assert judge(workspace, OPENED + timedelta(days=30)).oldest_at_work == OPENED

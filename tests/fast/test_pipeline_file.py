@@ -1,5 +1,6 @@
 """A pipeline file: every error names file, line and the nearest valid name."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from mend.runtime.errors import UserError
 from mend.runtime.nearest import nearest
-from mend.runtime.pipeline_file import StormLimits, find_pipeline, load_pipeline
+from mend.runtime.pipeline_file import Retention, StormLimits, find_pipeline, load_pipeline
 
 pytestmark = pytest.mark.spark
 
@@ -185,3 +186,34 @@ def test_a_pipeline_is_found_by_name_or_file(folder: Path) -> None:
 def test_the_nearest_name(name: str, valid: list[str], hint: str) -> None:
     """The closest name, else all of them in order."""
     assert nearest(name, valid) == hint
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("30 days", Retention(published=timedelta(days=30))),
+        (
+            "{published: 1 day, duplicates: 12 hours}",
+            Retention(published=timedelta(days=1), duplicates=timedelta(hours=12)),
+        ),
+        ("{}", Retention()),
+    ],
+)
+def test_retention_is_one_age_or_several(folder: Path, value: str, expected: Retention) -> None:
+    """Alone it is that of published rows; what is not named is kept."""
+    path = changed(folder, "\nlateness:", f"\nretention: {value}\nlateness:")
+    assert load_pipeline(path).retention == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("soon", "retention: 'soon' is no length of time"),
+        ("{reports: never}", "retention.reports: 'never' is no length of time"),
+        ("{publised: 1 day}", "Did you mean 'published'?"),
+    ],
+)
+def test_a_wrong_retention_names_its_place(folder: Path, value: str, told: str) -> None:
+    """A misspelt age must not keep data for ever, nor delete them at once."""
+    with pytest.raises(UserError, match=re.escape(told)):
+        load_pipeline(changed(folder, "\nlateness:", f"\nretention: {value}\nlateness:"))
