@@ -29,6 +29,7 @@ RETRIABLE = {
     "time-out": r"timed?[ -]?out|timeout|deadline exceeded",
     "broker away": r"no ?brokers? ?available|all brokers (?:are )?down|broker transport failure|leader not available"
     r"|not leader for partition|node -?\d+ disconnected|coordinator not available",
+    "registry away": r"RegistryAwayError",
     "busy": r"database is locked|deadlock|too many requests|throttl|service unavailable|\b(?:429|502|503|504)\b",
     "disk full": r"no space left on device|disk (?:is )?full|disk quota exceeded",
     "worker lost": r"executor ?lost|lost executor|lost task|SIGTERM",

@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench import audit, data_path, latency, producer, startup
+from bench import audit, avro, data_path, latency, producer, prove, startup
 from bench.measure import Wish, show, wish
 
 README = Path(__file__).with_name("README.md")
@@ -15,7 +15,9 @@ BENCHES: tuple[Callable[[Wish], dict[str, Any]], ...] = (
     startup.measure,
     producer.measure,
     audit.measure,
+    prove.measure,
     data_path.measure,
+    avro.measure,
     latency.measure,
 )
 

@@ -74,7 +74,7 @@ class Ivy:
         return [
             *(str(self.java.executable), *JVM_OPTIONS, *self.options, "-jar", str(ivy_jar())),
             *("-settings", str(self._settings(follow=follow)), "-ivy", str(modules)),
-            *("-cache", str(self.work / "cache"), "-confs", "kafka", "spark", "-retrieve", pattern),
+            *("-cache", str(self.work / "cache"), "-confs", "*", "-retrieve", pattern),
         ]
 
     def _settings(self, *, follow: bool) -> Path:

@@ -34,11 +34,12 @@ SETS = ("kafka", "spark")
 BATCHES = (1, None, None)
 LOCK_HEADER = "# sha256  set  group:artifact:version — written by `python -m embedded.jars --renew-lock`\n"
 PIN = re.compile(
-    r"(?P<sha256>[0-9a-f]{64})  (?P<used_by>kafka|spark)  (?P<group>[^:\s]+):(?P<artifact>[^:\s]+):(?P<version>[^:\s]+)"
+    r"(?P<sha256>[0-9a-f]{64})  (?P<used_by>kafka|spark|registry)  "
+    r"(?P<group>[^:\s]+):(?P<artifact>[^:\s]+):(?P<version>[^:\s]+)(?::(?P<classifier>[^@\s]+)@(?P<ext>\S+))?"
 )
-PINNED = """<ivy-module version="2.0">
+PINNED = """<ivy-module version="2.0" xmlns:m="http://ant.apache.org/ivy/maven">
   <info organisation="mend" module="pinned"/>
-  <configurations><conf name="kafka"/><conf name="spark"/></configurations>
+  <configurations><conf name="kafka"/><conf name="spark"/><conf name="registry"/></configurations>
   <dependencies>
 {dependencies}
   </dependencies>
@@ -48,18 +49,20 @@ PINNED = """<ivy-module version="2.0">
 
 @dataclass(frozen=True, order=True)
 class Pin:
-    """One jar, exactly: which set needs it, its Maven coordinates, and the sha256 of its bytes."""
+    """One jar or archive, exactly: which set needs it, its Maven coordinates, and the sha256 of its bytes."""
 
     used_by: str
     group: str
     artifact: str
     version: str
     sha256: str
+    classifier: str | None = None
+    ext: str | None = None
 
     @property
     def file(self) -> str:
-        """Name of the jar in the cache."""
-        return f"{self.artifact}-{self.version}.jar"
+        """Name of the file in the cache."""
+        return f"{self.artifact}-{self.version}.{self.ext or 'jar'}"
 
     def is_at(self, path: Path) -> bool:
         """Whether the file is there and is this jar to the byte."""
@@ -88,13 +91,21 @@ def resolve_jars(
     `on_progress(done, total, what)` is called while something is fetched, never on a whole cache. Jars that arrived
     whole are kept when a fetch ends early. Raises UserError when the network or the repository does not provide.
     """
+    files = resolve_pins(java, cache, environ=environ, on_progress=on_progress, lock=lock)
+    return Jars(*(tuple(path for pin, path in files.items() if pin.used_by == name) for name in SETS))
+
+
+def resolve_pins(
+    java: Java, cache: Path, *, environ: Mapping[str, str], on_progress: OnProgress | None = None, lock: Path
+) -> dict[Pin, Path]:
+    """Return where each pinned file of a lock is, as `resolve_jars` does."""
     pins, folder = read_lock(lock), cache / "jars"
     if _missing(pins, folder):
         show = on_progress or _silent
         with _alone(folder, show):
             ivy = Ivy(java, network_options(java, environ, cache), folder / ".work", _home(environ))
             _provide(_missing(pins, folder), folder, ivy, show)
-    return Jars(*(tuple(folder / pin.file for pin in pins if pin.used_by == name) for name in SETS))
+    return {pin: folder / pin.file for pin in pins}
 
 
 def missing_jars(environ: Mapping[str, str], lock: Path = LOCK) -> int:
@@ -178,7 +189,11 @@ def _fetch(asked: Sequence[Pin], ivy: Ivy, on_fetched: Callable[[str], None]) ->
 
 def _dependency(pin: Pin) -> str:
     place = f"org={quoteattr(pin.group)} name={quoteattr(pin.artifact)} rev={quoteattr(pin.version)}"
-    return f'    <dependency {place} transitive="false" conf="{pin.used_by}->default"/>'
+    files = ""
+    if pin.classifier and pin.ext:
+        form = f"type={quoteattr(pin.ext)} ext={quoteattr(pin.ext)} m:classifier={quoteattr(pin.classifier)}"
+        files = f"<artifact name={quoteattr(pin.artifact)} {form}/>"
+    return f'    <dependency {place} transitive="false" conf="{pin.used_by}->default">{files}</dependency>'
 
 
 def _counter(done: int, total: int, on_progress: OnProgress) -> Callable[[str], None]:

@@ -130,6 +130,8 @@ def environment(workspace: Workspace) -> dict[str, str]:
         "spark_master": settings.spark_master,
         "processing_duration_minutes": settings.processing_duration_minutes,
         "database_url": settings.store_url,
+        "schema_registry_url": settings.schema_registry_url.get_secret_value(),
+        "schema_registry_wait_seconds": settings.schema_registry_wait_seconds,
     }
     return dict(os.environ) | {variable(name): str(value) for name, value in told.items()} | workspace.spark.environment
 

@@ -1,9 +1,9 @@
 """Events as Avro in the Confluent wire format: a zero byte, the schema's id as four bytes, the record.
 
-The schema files are the registry: `customer_events.v2.avsc` has the id 2 and writes the events of version 2.
+`customer_events.v2.avsc` writes the events of version 2. Without a registry the files are it, and the id is 2.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -11,17 +11,19 @@ from typing import Any
 import orjson
 
 from mend.runtime.errors import UserError
-from producer.customers import SEGMENT_VERSION, Event
+from mend.runtime.schema_registry import RegistryAddress, RegistryAwayError, SchemaRegistry
+from producer.events import Event
 
 MAGIC = b"\x00"
-VERSIONS = range(1, SEGMENT_VERSION + 1)
-CONTAINER_SCHEMA = Path("/app/schemas/customer_events.avsc")
-OWN_SCHEMA = Path(__file__).parent.parent / "kafka" / "schemas" / "customer_events.avsc"
+VERSIONS = range(1, 4)
+CONTAINER_SCHEMAS = Path("/app/schemas")
+SCHEMAS = Path(__file__).parent.parent / "kafka" / "schemas"
+OWN_SCHEMA = SCHEMAS / "customer_events.avsc"
 
 
-def default_schema_path() -> Path:
+def default_schema_path(file: str = OWN_SCHEMA.name) -> Path:
     """Return the schema file of the container if there is one, else the one of this checkout."""
-    return CONTAINER_SCHEMA if CONTAINER_SCHEMA.exists() else OWN_SCHEMA
+    return CONTAINER_SCHEMAS / file if (CONTAINER_SCHEMAS / file).exists() else SCHEMAS / file
 
 
 def version_path(schema_path: Path, version: int) -> Path:
@@ -42,22 +44,32 @@ def read_schema(path: Path) -> Any:
         raise UserError(f"{path} is not an Avro schema: {error}. Correct it or name one with --schema-path.") from error
 
 
-def avro_encoder(schema_path: Path) -> Callable[[Event], bytes]:
-    """Return the function from an event to its bytes, each version written with its own schema.
+def register_schemas(address: RegistryAddress, topic: str, schema_path: Path) -> dict[int, int]:
+    """Give every version's schema to the registry as the topic's values; returns version → id. Safe to repeat."""
+    registry = SchemaRegistry(address)
+    try:
+        return {
+            version: registry.register(f"{topic}-value", version_path(schema_path, version).read_text(encoding="utf-8"))
+            for version in VERSIONS
+        }
+    except RegistryAwayError as error:
+        raise UserError(f"{error}. Nothing was sent; check SCHEMA_REGISTRY_URL.", exit_code=1) from error
 
-    A required field cannot be left out in Avro, and an enum cannot be empty: an incomplete event has an empty country.
+
+def avro_encoder(schema_path: Path, ids: Mapping[int, int] | None = None) -> Callable[[Event], bytes]:
+    """Return the function from an event to its bytes, each version written with its own schema and its id.
+
+    A required field cannot be left out in Avro: an incomplete event has an empty text instead.
     """
     from fastavro import schemaless_writer
 
     schemas = {version: read_schema(version_path(schema_path, version)) for version in VERSIONS}
+    headers = {version: MAGIC + (ids or {}).get(version, version).to_bytes(4, "big") for version in VERSIONS}
 
     def encode(event: Event) -> bytes:
-        record = event.fields()
-        if event.missing:
-            record |= {"country": "", "plan": event.customer.plan}
         out = BytesIO()
-        out.write(MAGIC + event.version.to_bytes(4, "big"))
-        schemaless_writer(out, schemas[event.version], record)
+        out.write(headers[event.version])
+        schemaless_writer(out, schemas[event.version], event.complete_fields())
         return out.getvalue()
 
     return encode

@@ -9,8 +9,10 @@ from threading import Event as Flag
 from time import monotonic
 from typing import Any
 
+from mend.runtime.schema_registry import RegistryAddress
 from producer.anomalies import Anomalies
-from producer.avro import default_schema_path
+from producer.avro import default_schema_path, register_schemas
+from producer.kinds import CUSTOMERS, Kind
 from producer.messages import Format, messages
 from producer.pacing import batches
 from producer.publisher import DELIVERY_TIMEOUT_S, Publisher
@@ -34,6 +36,8 @@ class Options:
     schema_path: Path = field(default_factory=default_schema_path)
     anomalies: Anomalies = field(default_factory=Anomalies)
     create: bool = False
+    kind: Kind = CUSTOMERS
+    registry: RegistryAddress | None = None
 
     @property
     def expected(self) -> int | None:
@@ -78,6 +82,7 @@ def produce(
     stop = stop or Flag()
     if options.create:
         create_topic(options.broker, options.topic)
+    registered = options.registry if options.form is Format.AVRO else None
     stream = messages(
         options.seed,
         start_ts=options.start_ts,
@@ -85,6 +90,8 @@ def produce(
         anomalies=options.anomalies,
         form=options.form,
         schema_path=options.schema_path,
+        kind=options.kind,
+        schema_ids=register_schemas(registered, options.topic, options.schema_path) if registered else None,
     )
     publisher = Publisher(options.broker, options.topic, stop)
     publisher.connect()

@@ -9,6 +9,7 @@ ADVICE = {
     r"no space left|disk quota": "Free some space, then run again",
     r"permission ?denied|read-only file system|not ?a ?directory": "Make the folder writable for this user, or set "
     "MEND_HOME or SPARK_CHECKPOINT_LOCATION to another one",
+    r"schema registry": "Check that it runs at SCHEMA_REGISTRY_URL, then run again",
     r"UnknownTopicOrPartition": "Create the topic, or correct 'topic' in the pipeline file",
     r"data may have been lost|OffsetOutOfRange|were aged out": "Kafka deleted events before they were read: the next "
     "mend run names them; with 'offsets_gone: continue' in the pipeline file it goes on without them",

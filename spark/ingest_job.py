@@ -20,12 +20,14 @@ from mend.contracts.backfill import Backfill
 from mend.contracts.codec import loads
 from mend.contracts.rules import RuleSet
 from mend.curate.check import checked_plan
+from mend.curate.decoders import decoder
 from mend.curate.plan import make_plan
 from mend.quality.rules import check_columns, load_rules
 from mend.runtime.errors import UserError
 from mend.runtime.layout import Layout
 from mend.runtime.logging import configure_logging
 from mend.runtime.pipeline_file import Pipeline, find_pipeline, load_pipeline
+from mend.runtime.schema_registry import registry_address
 from mend.runtime.settings import Settings, load_settings
 from mend.store.engine import open_store
 from spark.backfill import stage_backfill
@@ -95,6 +97,7 @@ def jar_list(text: str) -> tuple[Path, ...]:
 def run(settings: Settings, options: argparse.Namespace) -> list[str]:
     """Check the pipeline before Spark starts, then stage what is new."""
     pipeline = load_pipeline(find_pipeline(settings.pipelines, options.pipeline))
+    decoder(pipeline, registry_address(settings))
     rules = load_rules(pipeline.rules_path, pipeline=pipeline.name)
     check_columns(rules, checked_plan(pipeline, rules).columns, pipeline.rules_path)
     session = make_session(settings.spark_master, name=f"mend-{pipeline.name}", jars=options.jars)

@@ -12,6 +12,7 @@ from mend.contracts.rules import RuleSet
 from mend.curate.plan import Plan, make_plan
 from mend.runtime.layout import Layout
 from mend.runtime.pipeline_file import Pipeline
+from mend.runtime.schema_registry import registry_address
 from mend.runtime.settings import Settings
 from mend.store.engine import Store
 from mend.store.tables import RunState
@@ -60,6 +61,7 @@ class Stager:
             checkpoint=self.checkpoint,
             lag_before=self.lag_before,
             epoch=self.store.topics.epoch(self.pipeline.name, self.pipeline.topic),
+            registry=registry_address(self.settings),
         )
         run_id = stage_batch(job, frame, batch_id)
         if run_id is not None:

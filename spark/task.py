@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mend.curate.plan import Plan
+    from mend.runtime.schema_registry import RegistryAddress
 
 RESULT_SCHEMA = "result string"
 ROWS_AT_ONCE = 100_000
@@ -16,7 +17,7 @@ BYTES_AT_ONCE = 64 * 2**20
 
 
 def curate_task(
-    plan: "Plan", *, run_id: str, folder: Path, now: datetime
+    plan: "Plan", *, run_id: str, folder: Path, now: datetime, registry: "RegistryAddress | None" = None
 ) -> Callable[[Iterator["pa.RecordBatch"]], Iterator["pa.RecordBatch"]]:
     """Return the function for mapInArrow. A task that is tried again writes files of other names."""
 
@@ -32,7 +33,7 @@ def curate_task(
 
         context = TaskContext.get()
         task = f"{context.partitionId():05d}-{context.taskAttemptId()}" if context else "00000-0"
-        curator = Curator(plan, decoder(plan.pipeline), run_id=run_id, now=now)
+        curator = Curator(plan, decoder(plan.pipeline, registry, plan.direct), run_id=run_id, now=now)
         tallies = []
         with StagedWriter(folder, task) as writer:
             for records in chunks(batches):

@@ -14,12 +14,14 @@ import pyarrow.compute as pc
 from mend.curate import counts
 from mend.curate.counts import ACCEPTED, DUPLICATE, REJECTED
 from mend.curate.decode import UNKNOWN_SCHEMA, Decoder, key_text
-from mend.curate.nested import find_misfits, unfit, with_nested
+from mend.curate.direct import as_entries, flat
+from mend.curate.kept import REASON, duplicate_rows, kept, refused_reasons
+from mend.curate.nested import completed, look_into, newly_drifted, rescued_exactly, settled, with_nested, with_unknown
+from mend.curate.parts import is_strict
 from mend.curate.plan import Plan
 from mend.curate.shapes import Shape, classify
 from mend.curate.tally import Tally
 
-REASON = pa.struct([("rule", pa.string()), ("column", pa.string()), ("expected", pa.string()), ("found", pa.string())])
 SHAPES = pa.schema(
     [
         ("shape", pa.uint64()),
@@ -39,11 +41,18 @@ SHAPE_DETAILS = pa.schema(
 )
 MOST_SHAPES = 10_000
 """Shapes remembered between batches; a topic has a handful, a storm of random keys must not fill the memory."""
+SHAPES_AT_ONCE = 1_000
+"""Shapes whose keys are in memory at once."""
 UTC_TIME = pa.timestamp("us", tz="UTC")
 UNDECODABLE = """
 SELECT row, CASE WHEN json_valid(payload) THEN 'not_an_object' ELSE 'not_json' END FROM events
 WHERE NOT (json_valid(payload) AND starts_with(ltrim(payload, ' \t\r\n'), '{'))
 """
+COMMAS = {
+    nested: f"SELECT row, payload FROM events WHERE regexp_matches(payload, '{pattern}') AND json_valid(payload)"
+    for nested, pattern in ((False, r",\s*}\s*$"), (True, r",\s*[}\]]"))
+}
+"""Looking at the end alone costs a flat pipeline next to nothing; nested values may hide one in the middle."""
 FIRST_ROWS = """
 SELECT min(row) FROM judged WHERE fits AND (key_high, key_low) NOT IN (FROM seen) GROUP BY key_high, key_low
 """
@@ -91,30 +100,37 @@ class Curator:
         """Give each record (columns of Spark's Kafka source) its place."""
         payload, refused = self.decode(records["value"].combine_chunks())
         events, refused = self.events(records, payload, refused)
+        with self.visible(events=events):
+            nested = look_into(self.db, self.plan.fields, self.plan.sources)
+        events = completed(events, nested)
         judged = self.judge(events)
-        with self.visible(events=events, judged=judged):
-            nested = find_misfits(self.db, self.plan.fields, self.plan.sources)
-        judged = unfit(judged, nested)
+        drifted = newly_drifted(judged, nested)
+        judged = settled(rescued_exactly(judged, events, self.plan.sources), nested)
         with self.visible(events=events, judged=judged):
             first = self.first_rows(records.num_rows)
             fits = judged["fits"].to_numpy()
             places = np.where(fits, np.where(first[judged["row"].to_numpy()], ACCEPTED, DUPLICATE), REJECTED)
-            reasons = with_nested(self.reasons(judged, fits), nested)
+            reasons = with_nested(self.reasons(judged, fits), nested.misfits)
         judged = judged.append_column("place", pa.array(places, pa.int8()))
         with self.visible(events=events, judged=judged):
             tally = counts.count(self.db, self.plan, self.shapes, records, refused, reasons)
+        tally = with_unknown(tally, judged, nested, drifted=drifted)
+        lost = refused_reasons(refused, records["value"])
         accepted = judged if (places == ACCEPTED).all() else judged.filter(pa.array(places == ACCEPTED))
         return Curated(
             accepted=self.published(accepted),
-            rejected=self.kept(records, [*reasons.to_pylist(), *unknown_schema_rows(refused)]),
-            dead_letters=self.kept(records, dead_letter_rows(refused)),
-            duplicates=self.kept(records, duplicate_rows(judged.filter(pa.array(places == DUPLICATE)))),
+            rejected=self.kept(records, [*reasons.to_pylist(), *(row for rule, row in lost if rule == UNKNOWN_SCHEMA)]),
+            dead_letters=self.kept(records, [row for rule, row in lost if rule != UNKNOWN_SCHEMA]),
+            duplicates=self.duplicates(records, judged.filter(pa.array(places == DUPLICATE))),
             keys=accepted.select(KEY_COLUMNS),
             tally=tally,
         )
 
     def events(self, records: pa.Table, payload: pa.Array, refused: pa.Array) -> tuple[pa.Table, pa.Array]:
         """Return the records whose payload is a JSON object, and the reasons of the others."""
+        columns = {"payload": payload}
+        if self.plan.direct is not None:
+            columns = flat(as_entries(payload, self.plan.direct))
         events = pa.table(
             {
                 "row": pa.array(np.arange(records.num_rows)),
@@ -123,13 +139,13 @@ class Curator:
                 "kafka_partition": records["partition"],
                 "kafka_offset": records["offset"],
                 "kafka_timestamp": records["timestamp"].cast(pa.timestamp("us")),
-                "payload": payload,
             }
+            | columns
         )
-        if payload.null_count:
-            events = events.filter(pc.is_valid(payload))
+        if columns["payload"].null_count:
+            events = events.filter(pc.is_valid(columns["payload"]))
         with self.visible(events=events):
-            undecodable = self.run(UNDECODABLE)
+            undecodable = self.run(UNDECODABLE) + self.with_commas()
         if not undecodable:
             return events, refused
         reasons = refused.to_pylist()
@@ -137,6 +153,11 @@ class Curator:
             reasons[row] = reason
         rows = pa.array([row for row, _ in undecodable], pa.int64())
         return events.filter(pc.invert(pc.is_in(events["row"], rows))), pa.array(reasons, pa.string())
+
+    def with_commas(self) -> list[tuple[int, str]]:
+        """Return the events in which a comma stands before a closing bracket: JSON for DuckDB, and for nobody else."""
+        rows = self.run(COMMAS[any(one.type.nested for one in self.plan.fields)])
+        return [(row, "not_json") for row, payload in rows if not is_strict(payload)]
 
     def judge(self, events: pa.Table) -> pa.Table:
         """Run the pass; it is run again when it met shapes that were not known."""
@@ -154,8 +175,13 @@ class Curator:
 
     def learn_shapes(self) -> None:
         """Judge the shapes of the rows in `unseen`."""
-        rows = self.run(self.plan.unseen_sql)
-        found = [classify(shape, types, keys, self.plan.fields, self.plan.sources) for shape, types, keys in rows]
+        plan, refuse = self.plan, self.plan.pipeline.unknown_fields == "reject"
+        cursor = self.db.execute(plan.unseen_sql)
+        found = [
+            classify(shape, types, keys, plan.fields, plan.sources, refuse_unknown=refuse)
+            for rows in iter(lambda: cursor.fetchmany(SHAPES_AT_ONCE), [])
+            for shape, types, keys in rows
+        ]
         self.shapes |= {shape.hash: shape for shape in found}
         scalars = pa.Table.from_pylist([shape_row(shape) for shape in found], SHAPES)
         details = pa.Table.from_pylist([detail_row(shape) for shape in found], SHAPE_DETAILS)
@@ -192,14 +218,12 @@ class Curator:
 
     def kept(self, records: pa.Table, rows: list[dict[str, Any]]) -> pa.Table:
         """Return records with their bytes and reasons; `reason` is the first of them."""
-        reasons = [row["reasons"] for row in rows]
-        kept = records.take(pa.array([row["row"] for row in rows], pa.int64()))
-        return (
-            kept.append_column("reason", pa.array([one[0]["rule"] for one in reasons], pa.string()))
-            .append_column("reasons", pa.array(reasons, pa.list_(REASON)))
-            .append_column("run_id", pa.array([self.run_id] * len(rows), pa.string()))
-            .append_column("mapping_version", pa.array([self.plan.mapping_version] * len(rows), pa.int32()))
-        )
+        return kept(self.plan, self.run_id, records, rows)
+
+    def duplicates(self, records: pa.Table, judged: pa.Table) -> pa.Table:
+        """Return the records whose key came before, with the digest by which the first one is found."""
+        table = self.kept(records, duplicate_rows(judged["row"].to_pylist(), self.plan.pipeline.key))
+        return table.append_column("key_high", judged["key_high"]).append_column("key_low", judged["key_low"])
 
     @contextmanager
     def visible(self, **tables: pa.Table) -> Iterator[None]:
@@ -252,31 +276,3 @@ def detail_row(shape: Shape) -> dict[str, Any]:
         "present": list(shape.present),
         "defaulted": list(shape.defaulted),
     }
-
-
-def reason_row(rule: str) -> dict[str, str]:
-    """Return a reason that concerns the whole record."""
-    return {"rule": rule, "column": "", "expected": "an event", "found": rule}
-
-
-def refused_rows(refused: pa.Array) -> list[tuple[int, str]]:
-    """Return row and reason of the records that were not decoded."""
-    rows = pc.indices_nonzero(pc.is_valid(refused))
-    return list(zip(rows.to_pylist(), refused.take(rows).to_pylist(), strict=True))
-
-
-def unknown_schema_rows(refused: pa.Array) -> list[dict[str, Any]]:
-    """Return the rows that are rejected because their schema is not known."""
-    found = refused_rows(refused)
-    return [{"row": row, "reasons": [reason_row(reason)]} for row, reason in found if reason == UNKNOWN_SCHEMA]
-
-
-def dead_letter_rows(refused: pa.Array) -> list[dict[str, Any]]:
-    """Return the rows that are no events at all."""
-    found = refused_rows(refused)
-    return [{"row": row, "reasons": [reason_row(reason)]} for row, reason in found if reason != UNKNOWN_SCHEMA]
-
-
-def duplicate_rows(duplicates: pa.Table) -> list[dict[str, Any]]:
-    """Return the rows whose key came before."""
-    return [{"row": row, "reasons": [reason_row("duplicate")]} for row in duplicates["row"].to_pylist()]

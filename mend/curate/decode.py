@@ -9,14 +9,20 @@ EMPTY, TOMBSTONE, NOT_UTF8, NOT_AVRO, TRUNCATED = "empty", "tombstone", "not_utf
 UNKNOWN_SCHEMA = "unknown_schema"
 """The record may be fine, only its schema is not known (yet): rejected with its bytes, not a dead letter."""
 
+FRAME = 5
+"""Bytes before the text in the wire format of a schema registry."""
+
 Decoded = tuple[pa.Array, pa.Array]
-"""JSON text or null per record, and the reason or null per record: exactly one of both is null."""
+"""JSON text or null per record, and the reason or null per record: exactly one of both is null.
+
+Beside the text there may be what is decoded already (mend.curate.direct)."""
 
 Decoder = Callable[[pa.Array], Decoded]
 
 
 def decode_json(values: pa.Array) -> Decoded:
     """Read values as UTF-8 text. Whether the text is JSON is found in the decode pass."""
+    values = without_frame(values)
     try:
         payload = values.cast(pa.string())
     except pa.ArrowInvalid:
@@ -31,6 +37,12 @@ def decode_json(values: pa.Array) -> Decoded:
         ),
     )
     return pc.if_else(pc.is_valid(reasons), pa.scalar(None, pa.string()), payload), reasons
+
+
+def without_frame(values: pa.Array) -> pa.Array:
+    """Take a registry's header away. Text never begins with a zero byte: where one does, it is such a header."""
+    framed = pc.and_(pc.starts_with(values, pattern="\0"), pc.greater(pc.binary_length(values), FRAME))
+    return pc.if_else(framed, pc.binary_slice(values, FRAME), values) if pc.any(framed).as_py() else values
 
 
 def text_or_none(value: bytes | None) -> str | None:
@@ -51,3 +63,8 @@ def key_text(keys: pa.Array) -> pa.Array:
         return pa.array(
             [None if key is None else key.decode("utf-8", "backslashreplace") for key in keys.to_pylist()], pa.string()
         )
+
+
+def named_schema(value: bytes) -> str:
+    """Say which schema a record in the wire format of a registry names."""
+    return f"schema id {int.from_bytes(value[1:FRAME], 'big')}"

@@ -61,6 +61,10 @@ class Layout:
         """Return a run's own copy of a report."""
         return self.ops / "runs" / run_id / f"{name}.json"
 
+    def contract(self, run_id: str) -> Path:
+        """Files of the pipeline as they were when the run was staged."""
+        return self.ops / "runs" / run_id / "contract"
+
     def write(self, run_id: str, name: str, document: Any) -> None:
         """Write a report for its run, and as the latest one."""
         plain = document if isinstance(document, dict) else to_dict(document)

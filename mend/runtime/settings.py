@@ -4,7 +4,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints, ValidationError
+from pydantic import Field, SecretStr, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mend.runtime.errors import UserError
@@ -38,6 +38,13 @@ class Settings(BaseSettings):
     parquet_out: Path | None = Field(None, description="Folder of published Parquet (default: MEND_HOME/out/parquet)")
     snowflake_account: str = Field(
         "", description="Snowflake account; without one SINK_MODE=SNOWFLAKE publishes Parquet and says so"
+    )
+    schema_registry_url: SecretStr = Field(
+        SecretStr(""),
+        description="Schema registry of Avro events, https://user:password@host:port (default: the schema files)",
+    )
+    schema_registry_wait_seconds: float = Field(
+        60.0, gt=0, description="A run waits so long for a schema registry that is away, then its job fails"
     )
     spark_master: str = Field("local[*]", description="Spark master URL")
     spark_checkpoint_location: Path | None = Field(

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, delete, func, not_, select, update
+from sqlalchemy import Connection, Select, and_, delete, func, not_, select, true, update
 
 from mend.contracts.report import PartitionRange, Places
 from mend.runtime.errors import UserError
@@ -50,6 +50,24 @@ class Ledger:
         with self.database.reading() as connection:
             rows = connection.execute(wanted.order_by(run_ranges.c.topic, run_ranges.c.partition)).mappings()
             return tuple(_range(row) for row in rows)
+
+    def every_range(self, pipeline: str | None = None) -> tuple[LedgerRange, ...]:
+        """Return the ranges of all runs, of one pipeline or of all."""
+        wanted = select(run_ranges).join(runs, runs.c.run_id == run_ranges.c.run_id)
+        chosen = wanted.where(runs.c.pipeline == pipeline if pipeline else true())
+        with self.database.reading() as connection:
+            return tuple(_range(row) for row in connection.execute(chosen).mappings())
+
+    def overlaps(self, run_id: str) -> tuple[Discrepancy, ...]:
+        """Return the run's ranges that share offsets with another run of its pipeline, whichever began first.
+
+        `expected` is where the other's range ends, `came` where the run's begins.
+        """
+        with self.database.reading() as connection:
+            return tuple(
+                of_range("overlap", run_id, _range(row).read, expected=row["other_end"], came=row["from_offset"])
+                for row in connection.execute(_overlapping(run_id)).mappings()
+            )
 
     def settle(
         self, run_id: str, published: Mapping[Partition, int], held: Mapping[Partition, int]
@@ -143,6 +161,27 @@ def _range(row: Any) -> LedgerRange:
 def _at(run_id: str, topic: str, partition: int) -> Any:
     part = run_ranges.c
     return update(run_ranges).where(part.run_id == run_id, part.topic == topic, part.partition == partition)
+
+
+def _overlapping(run_id: str) -> Any:
+    """Select the run's ranges beside the ranges of other runs that share offsets with them."""
+    mine, other, run, its = run_ranges.alias(), run_ranges.alias(), runs.alias(), runs.alias()
+    same = and_(mine.c.topic == other.c.topic, mine.c.partition == other.c.partition)
+    shared = and_(mine.c.from_offset < other.c.until_offset, other.c.from_offset < mine.c.until_offset)
+    not_empty = and_(mine.c.from_offset < mine.c.until_offset, other.c.from_offset < other.c.until_offset)
+    return (
+        select(mine, other.c.until_offset.label("other_end"))
+        .join(other, and_(same, shared, not_empty, other.c.run_id != mine.c.run_id))
+        .join(run, run.c.run_id == mine.c.run_id)
+        .join(its, and_(its.c.run_id == other.c.run_id, its.c.pipeline == run.c.pipeline, its.c.epoch == run.c.epoch))
+        .where(mine.c.run_id == run_id, its.c.state != RunState.REPLACED, its.c.run_id.not_in(_replaced_by(run_id)))
+        .order_by(mine.c.topic, mine.c.partition, other.c.from_offset)
+    )
+
+
+def _replaced_by(run_id: str) -> Any:
+    """Select the runs whose place a run takes."""
+    return select(replacements.c.replaced).where(replacements.c.run_id == run_id)
 
 
 def _out_of_line(pipeline: str) -> Any:

@@ -22,7 +22,8 @@ BEFORE = {
     RunState.DECIDED: (RunState.AUDITED,),
     RunState.PUBLISHED: (RunState.DECIDED,),
     RunState.HELD: (RunState.DECIDED,),
-    RunState.VALIDATED: (RunState.PUBLISHED, RunState.HELD),
+    RunState.VALIDATED: (RunState.PUBLISHED, RunState.HELD, RunState.DISPUTED),
+    RunState.DISPUTED: (RunState.PUBLISHED, RunState.HELD, RunState.VALIDATED, RunState.DISPUTED),
     RunState.FAILED: (RunState.OPENED, RunState.STAGED, RunState.AUDITED, RunState.DECIDED),
     RunState.REPLACED: (RunState.PUBLISHED, RunState.HELD, RunState.VALIDATED),
 }
@@ -33,7 +34,7 @@ OUTCOMES = {
     RunState.HELD: Outcome.HELD,
     RunState.FAILED: Outcome.FAILED,
 }
-ENDED = {RunState.VALIDATED, RunState.FAILED, RunState.REPLACED}
+ENDED = {RunState.VALIDATED, RunState.DISPUTED, RunState.FAILED, RunState.REPLACED}
 UNFINISHED = tuple(state for state in RunState if state not in ENDED)
 
 
@@ -83,6 +84,18 @@ class Run:
     def may_be_staged(self) -> bool:
         """Whether its batch may be written (again); False once a decision about it was made."""
         return self.state in REPEATABLE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Where a run stands, without what it reported."""
+
+    run_id: str
+    pipeline: str
+    state: RunState
+    epoch: int
+    opened_at: datetime
+    ended_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +203,7 @@ class Runs:
             return _get(connection, run_id)
 
     def unfinished(self, pipeline: str) -> tuple[Run, ...]:
-        """Return the runs that are neither validated nor failed, oldest first."""
+        """Return the runs that are neither validated, disputed nor failed, oldest first."""
         wanted = select(runs).where(runs.c.pipeline == pipeline, runs.c.state.in_(UNFINISHED))
         return self._all(wanted.order_by(runs.c.opened_at, runs.c.batch_id, runs.c.run_id))
 
@@ -198,6 +211,14 @@ class Runs:
         """Return the newest runs, of one pipeline or of all, newest first."""
         wanted = select(runs).order_by(runs.c.opened_at.desc(), runs.c.batch_id.desc(), runs.c.run_id.desc())
         return self._all(wanted.where(runs.c.pipeline == pipeline if pipeline else true()).limit(limit))
+
+    def standing(self, pipeline: str | None = None) -> tuple[Standing, ...]:
+        """Return every run, oldest first, of one pipeline or of all; cheap, however many there are."""
+        columns = [runs.c[name] for name in Standing.__dataclass_fields__]
+        wanted = select(*columns).where(runs.c.pipeline == pipeline if pipeline else true())
+        with self.database.reading() as connection:
+            rows = connection.execute(wanted.order_by(runs.c.opened_at, runs.c.run_id)).mappings()
+            return tuple(Standing(**row) for row in rows)
 
     def volumes(self, run: Run, limit: int) -> tuple[int, ...]:
         """Return the accepted rows of the pipeline's published runs before this one, newest first."""

@@ -23,7 +23,7 @@ from mend.contracts.quality import QualityResults
 from mend.contracts.report import RunReport
 from mend.store.columns import Document, FreeText, UtcDateTime, choice
 
-REVISION = "0002"
+REVISION = "0004"
 """The newest migration; a test holds it equal to the files in migrations/versions."""
 
 VERSION_TABLE = "mend_version"
@@ -42,6 +42,7 @@ class RunState(StrEnum):
     PUBLISHED = "published"
     HELD = "held"
     VALIDATED = "validated"
+    DISPUTED = "disputed"
     FAILED = "failed"
     REPLACED = "replaced"
 
@@ -159,6 +160,24 @@ incidents = Table(
     Column("escalated_at", UtcDateTime),
     Column("resolution_notes", FreeText),
     Column("created_by", String(NAME), nullable=False),
+    Column("cause", String(NAME), index=True),
+)
+
+dead_letter_sends = Table(
+    "dead_letter_sends",
+    metadata,
+    Column("run_id", String(NAME), ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=True),
+    Column("topic", String(NAME), primary_key=True),
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("pipeline", String(NAME), nullable=False),
+    Column("target", String(NAME), nullable=False),
+    Column("events", BigInteger, nullable=False),
+    Column("sent", BigInteger),
+    Column("refused", JSON),
+    Column("attempts", Integer, nullable=False),
+    Column("error", FreeText),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Index(None, "pipeline", "sent"),
 )
 
 mappings = Table(
@@ -200,4 +219,15 @@ replacements = Table(
     metadata,
     Column("run_id", String(NAME), primary_key=True),
     Column("replaced", String(NAME), primary_key=True),
+)
+
+proofs = Table(
+    "proofs",
+    metadata,
+    Column("pipeline", String(NAME), primary_key=True),
+    Column("topic", String(NAME), primary_key=True),
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("from_offset", BigInteger, nullable=False),
+    Column("verified_through", BigInteger, nullable=False),
+    Column("verified_at", UtcDateTime, nullable=False),
 )

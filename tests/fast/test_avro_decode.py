@@ -15,11 +15,11 @@ import orjson
 import pyarrow as pa
 import pytest
 
-from mend.curate.avro import avro_decoder, decode_one, read_schemas
+from mend.curate.avro import SchemaFiles, avro_decoder
 from mend.curate.curator import Curated, Curator
-from mend.curate.decode import decode_json
+from mend.curate.decode import Decoder, decode_json
 from mend.curate.decoders import decoder
-from mend.curate.plan import Plan
+from mend.curate.plan import Plan, make_plan
 from mend.runtime.errors import UserError
 
 pytestmark = pytest.mark.spark
@@ -72,6 +72,12 @@ def wire(record: dict[str, Any], version: int) -> bytes:
     return b"\0" + version.to_bytes(4, "big") + encoded(record, schema)
 
 
+def decode_one(value: bytes | None, decode: Decoder) -> tuple[str | None, str | None]:
+    """Decode one record."""
+    text, reason = decode(pa.array([value], pa.binary()))
+    return text[0].as_py(), reason[0].as_py()
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder of schemas: the logical types, and plain doubles."""
@@ -85,13 +91,66 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def things(folder: Path) -> Callable[[int, dict[str, Any]], tuple[str | None, str | None]]:
     """Return a function that decodes a record written with a version of the folder's schemas."""
-    schemas = read_schemas(folder / "things.v1.avsc")
+    decoder = avro_decoder(folder / "things.v1.avsc")
 
     def decode(version: int, record: dict[str, Any]) -> tuple[str | None, str | None]:
         schema = orjson.loads((folder / f"things.v{version}.avsc").read_bytes())
-        return decode_one(b"\0" + version.to_bytes(4, "big") + encoded(record, schema), schemas)
+        return decode_one(b"\0" + version.to_bytes(4, "big") + encoded(record, schema), decoder)
 
     return decode
+
+
+def avro_curator(customers: Plan, now: datetime, **changes: Any) -> Curator:
+    """Return the curator of the same pipeline for Avro, as a task makes it."""
+    plan = make_plan(replace(customers.pipeline, format="avro", **changes), customers.rules)
+    return Curator(plan, decoder(plan.pipeline, None, plan.direct), run_id="r", now=now)
+
+
+def test_values_enter_the_pass_as_they_are(customers: Plan, event: Callable[..., bytes], now: datetime) -> None:
+    """A writer with the contract's types needs no way over JSON, and a bad record beside it changes nothing."""
+    curator = avro_curator(customers, now)
+    good = wire(orjson.loads(event()), 2)
+    payload, _ = curator.decode(pa.array([good, good[:-2], *[good] * 40, good + b"\0", good], pa.binary()))
+    written = payload.field("written").to_pylist()
+    assert (written[1], written[20:]) == (None, [2] * 22 + [None, 2])
+    assert payload.field("raw").to_pylist()[-1]["country"] == "US"
+
+
+WRITERS: dict[str, tuple[Any, list[Any], bool]] = {
+    "a number that is too big": ("long", [2**40, 3], True),
+    "another type": ("string", ["3"], False),
+    "null": (["null", "int"], [3, None, 4], True),
+    "a double": ("double", [3.5, 3.0], False),
+    "missing": (None, [None], True),
+}
+"""The type that is written, values, and whether they are decoded in the batch."""
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_decoded_values_are_judged_as_text_is(
+    customers: Plan, event: Callable[..., bytes], records: Callable[..., pa.Table], now: datetime, tmp_path: Path,
+    kind: str,
+) -> None:  # fmt: skip
+    """Whatever a writer does to a field of the contract: the same places, reasons and counts as in JSON."""
+    declared, values, direct = WRITERS[kind]
+    document = orjson.loads((SCHEMAS / "customer_events.v1.avsc").read_bytes())
+    fields = [one for one in document["fields"] if one["name"] != "version"]
+    writer = document | {"fields": [*fields, *([{"name": "version", "type": declared}] if declared else [])]}
+    (tmp_path / "x.v1.avsc").write_bytes(orjson.dumps(document))
+    (tmp_path / "x.v2.avsc").write_bytes(orjson.dumps(writer))
+    first = orjson.loads(event())
+    others = [first | {"id": f"c-{at}", "version": value} for at, value in enumerate(values, start=2)]
+    others = [{name: one[name] for name in one if declared or name != "version"} for one in others]
+    binary = avro_curator(customers, now, schema_path=tmp_path / "x.v1.avsc")
+    expected = Curator(customers, decode_json, run_id="r", now=now).curate(
+        records([orjson.dumps(one) for one in (first, *others)])
+    )
+    written = [b"\0\0\0\0\2" + encoded(one, writer) for one in others]
+    assert (binary.decode(pa.array(written))[0].field("written").null_count == 0) is direct
+    found = binary.curate(records([wire(first, 1), *written]))
+    assert found.accepted.equals(expected.accepted)
+    assert found.tally == expected.tally
+    assert found.rejected["reasons"].to_pylist() == expected.rejected["reasons"].to_pylist()
 
 
 def test_avro_and_json_reach_the_same_rows(
@@ -107,7 +166,7 @@ def test_avro_and_json_reach_the_same_rows(
         orjson.loads(event(id="é😀", name="", email="nobody")),
     ]
     text = Curator(customers, decode_json, run_id="r", now=now)
-    binary = Curator(customers, avro_decoder(customers.pipeline.schema_path), run_id="r", now=now)
+    binary = avro_curator(customers, now)
     expected = text.curate(records([orjson.dumps(one) for one in documents]))
     found = binary.curate(records([wire(one, one["version"]) for one in documents]))
     assert found.accepted.equals(expected.accepted)
@@ -132,9 +191,7 @@ def test_records_that_are_no_avro(
         "empty": b"",
         "good": good,
     }
-    out = Curator(customers, avro_decoder(customers.pipeline.schema_path), run_id="r", now=now).curate(
-        records(list(values.values()))
-    )
+    out = avro_curator(customers, now).curate(records(list(values.values())))
     dead = dict(zip(out.dead_letters["offset"].to_pylist(), out.dead_letters["reason"].to_pylist(), strict=True))
     names = list(values)
     assert out.rejected["reason"].to_pylist() == ["unknown_schema"]
@@ -175,11 +232,11 @@ def test_a_type_without_end_is_refused(tmp_path: Path, declared: Any) -> None:
     node: dict[str, Any] = {"type": "record", "name": "Node", "namespace": "r", "fields": fields}
     path = tmp_path / "r.v1.avsc"
     path.write_bytes(orjson.dumps(node))
-    assert list(read_schemas(path)) == [1]
+    assert list(SchemaFiles.beside(path).files) == [1]
     inner = {"type": "record", "name": "Inner", "fields": [{"name": "next", "type": declared}]}
     path.write_bytes(orjson.dumps(node | {"fields": [*fields, {"name": "c", "type": inner}]}))
     with pytest.raises(UserError, match="refers to itself"):
-        read_schemas(path)
+        SchemaFiles.beside(path)
 
 
 def test_a_schema_that_is_added_is_known_to_the_next_run(tmp_path: Path) -> None:
@@ -189,9 +246,9 @@ def test_a_schema_that_is_added_is_known_to_the_next_run(tmp_path: Path) -> None
     (tmp_path / "other.v2.avsc").write_bytes(orjson.dumps(one))
     (tmp_path / "r.v1.bak.avsc").write_bytes(b"not JSON")
     value = b"\0\0\0\0\2" + encoded({"x": 5}, one)
-    assert decode_one(value, read_schemas(tmp_path / "r.v1.avsc")) == (None, "unknown_schema")
+    assert decode_one(value, avro_decoder(tmp_path / "r.v1.avsc")) == (None, "unknown_schema")
     (tmp_path / "r.v2.avsc").write_bytes(orjson.dumps(one))
-    assert decode_one(value, read_schemas(tmp_path / "r.v1.avsc")) == ('{"x":5}', None)
+    assert decode_one(value, avro_decoder(tmp_path / "r.v1.avsc")) == ('{"x":5}', None)
 
 
 @pytest.mark.parametrize(
@@ -201,8 +258,8 @@ def test_a_schema_file_that_is_none_is_named(tmp_path: Path, text: str) -> None:
     """The error names the file."""
     path = tmp_path / "r.v1.avsc"
     path.write_text(text)
-    with pytest.raises(UserError, match=r"r\.v1\.avsc is not an Avro schema"):
-        read_schemas(path)
+    with pytest.raises(UserError, match=r"r\.v1\.avsc cannot be used: it is not an Avro schema"):
+        SchemaFiles.beside(path)
 
 
 def test_no_versioned_schema_file_is_an_error(tmp_path: Path) -> None:

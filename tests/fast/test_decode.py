@@ -43,3 +43,11 @@ def test_keys_are_shown_and_never_dropped() -> None:
     keys = [b"a", None, b"", b"\xffz"]
     assert key_text(pa.array(keys, pa.binary())).to_pylist() == ["a", None, "", r"\xffz"]
     assert key_text(pa.array(keys[:3], pa.binary())).to_pylist() == ["a", None, ""]
+
+
+def test_the_header_of_a_registry_is_taken_away() -> None:
+    """JSON behind a zero byte and an id is the JSON; text never begins with a zero byte."""
+    values = [b'\0\0\0\1\2{"x":1}', b'{"x":2}', b"\0\0\0", None, b"\0\0\0\0\1\xff"]
+    texts, reasons = decode_json(pa.array(values, pa.binary()))
+    assert texts.to_pylist() == ['{"x":1}', '{"x":2}', "\0\0\0", None, None]
+    assert reasons.to_pylist() == [None, None, None, "tombstone", "not_utf8"]

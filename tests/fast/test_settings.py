@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from mend.runtime.errors import UserError
 from mend.runtime.layout import Layout
@@ -17,6 +18,7 @@ VARIABLES = {
     "SPARK_MASTER": "spark_master",
     "SPARK_CHECKPOINT_LOCATION": "spark_checkpoint_location", "SNOWFLAKE_ACCOUNT": "snowflake_account",
     "PROCESSING_DURATION_MINUTES": "processing_duration_minutes", "DATABASE_URL": "database_url",
+    "SCHEMA_REGISTRY_URL": "schema_registry_url", "SCHEMA_REGISTRY_WAIT_SECONDS": "schema_registry_wait_seconds",
 }  # fmt: skip
 
 
@@ -61,7 +63,8 @@ VALUES: dict[str, tuple[str, Any]] = {
     "KAFKA_TOPIC": ("other",) * 2, "SINK_MODE": ("SNOWFLAKE", SinkMode.SNOWFLAKE), "PARQUET_OUT": ("/o", Path("/o")),
     "SPARK_MASTER": ("spark://spark-master:7077",) * 2, "SPARK_CHECKPOINT_LOCATION": ("/c", Path("/c")),
     "SNOWFLAKE_ACCOUNT": ("xy12345",) * 2, "PROCESSING_DURATION_MINUTES": ("5", 5),
-    "DATABASE_URL": ("postgresql+psycopg://x/y",) * 2,
+    "DATABASE_URL": ("postgresql+psycopg://x/y",) * 2, "SCHEMA_REGISTRY_WAIT_SECONDS": ("5", 5.0),
+    "SCHEMA_REGISTRY_URL": ("http://u:p@registry:8081", SecretStr("http://u:p@registry:8081")),
 }  # fmt: skip
 
 
@@ -108,6 +111,13 @@ def test_an_env_file_that_is_no_text_is_one_line(clean: Path) -> None:
     (clean / ".env").write_bytes(b"KAFKA_BROKER=\xff\xfe\n")
     with pytest.raises(UserError, match=r"^\.env cannot be read"):
         load_settings()
+
+
+def test_a_password_is_not_shown() -> None:
+    """The address of a registry may hold one: settings that are printed do not."""
+    found = load_settings(schema_registry_url="http://user:secret@registry:8081")
+    assert "secret" not in repr(found)
+    assert "secret" not in str(found)
 
 
 def test_settings_do_not_change(clean: Path) -> None:

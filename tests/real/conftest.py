@@ -5,9 +5,10 @@ import secrets
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta, timezone
 from itertools import islice
 from pathlib import Path
 from time import monotonic, sleep, time
@@ -17,6 +18,7 @@ import orjson
 import psutil
 import pytest
 import yaml
+from pydantic import SecretStr
 
 from embedded.jars import Jars, cache_folder, resolve_jars
 from embedded.java import Java, find_java, spark_environment
@@ -25,12 +27,15 @@ from embedded.spark_platform import spark_platform
 from mend.contracts.codec import loads
 from mend.contracts.decision import DecisionResult
 from mend.contracts.report import RunReport
+from mend.runtime.schema_registry import registry_address
 from mend.runtime.settings import Settings, SinkMode, load_settings
 from orchestration.steps import FINISHING, StepResult
 from orchestration.workspace import Workspace, open_workspace
 from producer.anomalies import Anomalies, Message
-from producer.avro import default_schema_path
+from producer.avro import default_schema_path, register_schemas
+from producer.kinds import KINDS, Kind, KindName
 from producer.messages import Format, messages
+from tests.real.registry import Registry, running_registry
 
 if TYPE_CHECKING:
     import duckdb
@@ -38,6 +43,7 @@ if TYPE_CHECKING:
 
 REPOSITORY = Path(__file__).parents[2]
 CUSTOMERS = REPOSITORY / "pipelines" / "customers.yml"
+ORDERS = REPOSITORY / "pipelines" / "orders.yml"
 SENDER = {"message.max.bytes": 20_000_000, "log_level": 0, "linger.ms": 5}
 CLEAN = Anomalies(late=0, drift_frequency=0, missing=0)
 Position = tuple[int, int]
@@ -61,6 +67,13 @@ def kafka_broker(java: Java, jars: Jars, tmp_path_factory: pytest.TempPathFactor
     """Run the broker that all tests share; a test that stops or kills a broker starts its own."""
     with KafkaBroker(java, jars.kafka, tmp_path_factory.mktemp("kafka")) as broker:
         yield broker
+
+
+@pytest.fixture(scope="session")
+def schema_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """Run the schema registry that all tests share; a test that ends one starts its own."""
+    with running_registry(tmp_path_factory.mktemp("registry") / "registry.log") as registry:
+        yield registry
 
 
 @pytest.fixture
@@ -192,11 +205,16 @@ class Flow:
         self.sent.update(places.values())
         return [places[number] for number in range(len(records))]
 
-    def send_customers(self, count: int, anomalies: Anomalies = CLEAN, **options: Any) -> list[Message]:
-        """Send the producer's events of the last minutes; returns them in the order in which they were sent."""
-        made = list(islice(customers(anomalies, **options), count))
+    def send_made(self, count: int, anomalies: Anomalies = CLEAN, **options: Any) -> list[Message]:
+        """Send the producer's events of the pipeline, of the last minutes; returns them in the order they were sent."""
+        kind = KINDS[KindName(self.workspace.pipeline.name)]
+        made = list(islice(made_events(anomalies, kind=kind, **options), count))
         self.send_messages(made)
         return made
+
+    def send_customers(self, count: int, anomalies: Anomalies = CLEAN, **options: Any) -> list[Message]:
+        """Send the producer's customers."""
+        return self.send_made(count, anomalies, **options)
 
     def ingest(self, start: dict[int, int] | None = None) -> list[str]:
         """Stage what is new, in the suite's Spark session; without a checkpoint from `start` on."""
@@ -269,12 +287,19 @@ class Flow:
         return found == Counter(self.sent)
 
 
-def customers(
-    anomalies: Anomalies = CLEAN, *, seed: int = 42, form: Format = Format.JSON, start: int | None = None
+def made_events(
+    anomalies: Anomalies = CLEAN,
+    *,
+    seed: int = 42,
+    form: Format = Format.JSON,
+    start: int | None = None,
+    kind: Kind = KINDS[KindName.CUSTOMERS],
+    schema_ids: Mapping[int, int] | None = None,
 ) -> Iterator[Message]:
     """Return the producer's events, beginning at `start` (epoch ms; a minute ago)."""
     begin = start or int(time() * 1000) - 60_000
-    return messages(seed, start_ts=begin, anomalies=anomalies, form=form, schema_path=default_schema_path())
+    return messages(seed, start_ts=begin, anomalies=anomalies, form=form, kind=kind,
+                    schema_path=default_schema_path(kind.schema), schema_ids=schema_ids)  # fmt: skip
 
 
 def read(files: str, *, union: bool = False) -> "duckdb.DuckDBPyRelation":
@@ -314,6 +339,28 @@ def customer_event(number: int = 0, *, without: tuple[str, ...] = (), **changes:
     return orjson.dumps({name: value for name, value in (event | changes).items() if name not in without})
 
 
+def order_event(number: int = 0, *, without: tuple[str, ...] = (), **changes: Any) -> bytes:
+    """Return a good order of now as JSON, with fields changed, added or left out; `number` makes it another one."""
+    event = {
+        "store": "london-1",
+        "order_no": 2**53 + number,
+        "status": "placed",
+        "happened_at": datetime.fromtimestamp(time() - 1, tz=timezone(timedelta(hours=1))).isoformat(),
+        "channel": "web",
+        "total": "10.03",
+        "buyer": {
+            "id": f"00000000-0000-4000-8000-{number % 10**12:012d}",
+            "full_name": "Ada Lovelace",
+            "born": -56_270,
+        },
+        "lines": [
+            {"sku": "BK-1", "quantity": 2, "unit_price": "5.00"},
+            {"sku": "BK-2", "quantity": 1, "unit_price": 0.03},
+        ],
+    }
+    return orjson.dumps({name: value for name, value in (event | changes).items() if name not in without})
+
+
 def settings_of(home: Path, broker: str, pipelines: Path) -> Settings:
     """Return settings for a test alone; nothing of this machine's environment is in them."""
     return load_settings(
@@ -327,7 +374,18 @@ def settings_of(home: Path, broker: str, pipelines: Path) -> Settings:
         spark_checkpoint_location=None,
         processing_duration_minutes=10,
         database_url="",
+        schema_registry_url="",
     )
+
+
+def with_registry(flow: Flow, url: str, *, wait_seconds: float = 20.0) -> tuple[Flow, dict[int, int]]:
+    """Return the flow with a schema registry that has the producer's schemas, and their ids by version."""
+    changed = {"schema_registry_url": SecretStr(url), "schema_registry_wait_seconds": wait_seconds}
+    settings = flow.workspace.settings.model_copy(update=changed)
+    address = registry_address(settings)
+    assert address is not None
+    ids = register_schemas(address, flow.workspace.pipeline.topic, default_schema_path())
+    return replace(flow, workspace=replace(flow.workspace, settings=settings)), ids
 
 
 def write_pipeline(folder: Path, base: Path = CUSTOMERS, **changes: Any) -> Path:

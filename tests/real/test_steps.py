@@ -232,7 +232,7 @@ def test_what_died_is_picked_up_where_it_stood(staged: tuple[Flow, str]) -> None
 
 
 def test_rows_that_went_missing_are_found(staged: tuple[Flow, str]) -> None:
-    """A published file that is lost before the recount is an incident, and the run is not validated."""
+    """A published file that is lost before the recount is an incident, and the run is disputed, not validated."""
     flow, run_id = staged
     run_data_quality(flow.workspace, run_id)
     agent_decide(flow.workspace, run_id)
@@ -240,7 +240,7 @@ def test_rows_that_went_missing_are_found(staged: tuple[Flow, str]) -> None:
     loaded = validate_load(flow.workspace, run_id)
     assert (loaded.outcome, loaded.exit_code) == ("failed", 1)
     assert "expected 20 rows" in loaded.message
-    assert state(flow, run_id) is RunState.PUBLISHED
+    assert state(flow, run_id) is RunState.DISPUTED
     incidents = flow.workspace.store.incidents.created_since(datetime.now(UTC) - timedelta(minutes=5))
     assert [one.incident_type for one in incidents] == ["load_validation"]
 
