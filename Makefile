@@ -9,7 +9,7 @@ PYTEST = $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
 .PHONY: help demo setup install-deps dev-setup test test-fast test-agent test-dq test-spark test-coverage fmt lint \
-  lint-fix ci-test debug bench acceptance producer-test spark-submit clean lock
+  lint-fix ci-test debug bench acceptance producer-test spark-submit reset-data clean lock
 
 help: ## this list
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -77,6 +77,9 @@ acceptance: $(VENV)/dev ## how many promises are proven by tests
 lock: $(VENV)/dev ## renew the lock files
 	@$(UV) pip compile -q --no-header --generate-hashes --universal --python-version 3.11 --extra postgres pyproject.toml -o requirements/task.txt
 	@$(UV) pip compile -q --no-header --generate-hashes --universal --python-version 3.11 --group dev -c requirements/task.txt -o requirements/dev.txt
+
+reset-data: $(VENV)/task ## destroy all data, reports and history of MEND_HOME; asks first (YES=1: does not)
+	@exec $(BIN)/mend reset-data $(if $(YES),--yes)
 
 clean: ## remove the environment and caches of tools; data stay
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis htmlcov .coverage

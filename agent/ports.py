@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from mend.contracts.decision import DecisionLogLine, DecisionResult, SegmentFilter, ToolResult
+from mend.contracts.decision import DecisionLogLine, DecisionResult, PartitionFilter, SegmentFilter, ToolResult
 from mend.contracts.incident import Incident, Severity
 
 
@@ -21,22 +21,36 @@ class Retrigger:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuarantineOrder:
-    """Rows to set aside: those of the segments that fail a rule, or the rejected ones where no segment is named."""
+    """Rows to set aside: failing ones of segments, all of partitions, or the rejected ones where nothing is named."""
 
     reason: str
     source_path: str
     filter_condition: str
     segments: tuple[SegmentFilter, ...]
     quarantined_at: datetime
+    partitions: tuple[PartitionFilter, ...] = ()
 
 
 class IncidentPort(Protocol):
     """Where incidents are kept."""
 
     def open(
-        self, incident_type: str, summary: str, context: dict[str, Any], severity: Severity, at: datetime
+        self,
+        incident_type: str,
+        summary: str,
+        context: dict[str, Any],
+        severity: Severity,
+        at: datetime,
+        *,
+        cause: str | None = None,
     ) -> Incident:
-        """Keep a new open incident; durable on return."""
+        """Keep a new open incident; durable on return. One of the same cause that is still open is returned instead."""
+
+    def note(self, cause: str, note: str, at: datetime) -> Incident | None:
+        """Add a note to the open incident of a cause, None if there is none."""
+
+    def resolve(self, cause: str, notes: str, at: datetime) -> Incident | None:
+        """End the open incident of a cause, None if there is none."""
 
 
 class MappingPort(Protocol):

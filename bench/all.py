@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench import audit, avro, consumer, data_path, empty_run, orders, producer, raw_read, startup
+from bench import audit, avro, consumer, data_path, empty_run, latency, orders, producer, prove, raw_read, startup
 from bench.measure import Wish, show, wish
 
 README = Path(__file__).with_name("README.md")
@@ -15,12 +15,14 @@ BENCHES: tuple[Callable[[Wish], dict[str, Any]], ...] = (
     startup.measure,
     producer.measure,
     audit.measure,
+    prove.measure,
     data_path.measure,
     avro.measure,
     raw_read.measure,
     consumer.measure,
     orders.measure,
     empty_run.measure,
+    latency.measure,
 )
 
 

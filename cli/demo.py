@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mend.runtime.errors import UserError
+from mend.runtime.nearest import nearest
 
 if TYPE_CHECKING:
     from embedded.kafka_broker import KafkaBroker
     from mend.runtime.settings import Settings
 
-TOPIC, PARTITIONS = "customers", 4
+PIPELINES = ("customers", "orders")
+PARTITIONS = 4
 ANOMALIES = {
     "--late-rate": 0.05,
     "--drift-frequency": 100,
@@ -32,13 +34,14 @@ def register(cli: typer.Typer) -> None:
 
 def demo(
     events: Annotated[int, typer.Option("--events", min=1, help="How many events to send.")] = 20_000,
+    pipeline: Annotated[str, typer.Option(help="customers, or orders with their payments.")] = "customers",
     folder: Annotated[Path, typer.Option("--folder", help="Where the demo writes; emptied first.")] = Path("data/demo"),
 ) -> None:
-    """Start a Kafka broker, send customer events with anomalies, run the whole pipeline, show what happened.
+    """Start a Kafka broker, send events with anomalies, run the whole pipeline, show what happened.
 
     Needs nothing beforehand: no Docker, no Java, no account. Everything listens on loopback and ends with the demo.
 
-    [dim]Example:[/dim] mend demo --events 100000
+    [dim]Example:[/dim] mend demo --events 100000 · mend demo --pipeline orders
     """
     from rich.console import Console
 
@@ -50,6 +53,8 @@ def demo(
     from orchestration.storage import at_work, refusals_told
     from orchestration.workspace import open_workspace
 
+    if pipeline not in PIPELINES:
+        raise UserError(f"no made-up events for '{pipeline}'.{nearest(pipeline, PIPELINES)}")
     with refusals_told(), ExitStack() as stack:
         home = emptied(folder)
         java, jars = fetched_platform()
@@ -58,11 +63,11 @@ def demo(
             broker_ = stack.enter_context(KafkaBroker(java, jars.kafka, home / "kafka"))
             shown.note(broker_.bootstrap)
         with steps.step("send events") as shown:
-            create_topic(broker_.bootstrap, TOPIC, PARTITIONS)
-            send(broker_, events)
+            create_topic(broker_.bootstrap, pipeline, PARTITIONS)
+            send(broker_, events, pipeline)
             shown.note(f"{events} events, some late, drifted, incomplete, broken or sent twice")
         settings = demo_settings(home, broker_)
-        with open_workspace(settings, "customers", spark_platform(java, jars)) as opened, at_work(opened) as workspace:
+        with open_workspace(settings, pipeline, spark_platform(java, jars)) as opened, at_work(opened) as workspace:
             runs = run_everything(workspace, steps)
             pages = [write_page(workspace, one) for one in runs]
     show(Console(), runs, pages)
@@ -82,10 +87,11 @@ def emptied(folder: Path) -> Path:
     return home
 
 
-def send(broker: "KafkaBroker", events: int) -> None:
+def send(broker: "KafkaBroker", events: int, pipeline: str) -> None:
     """Run the producer as users do."""
     options = [str(word) for pair in ANOMALIES.items() for word in pair]
-    command = [sys.executable, "-m", "producer", "--broker", broker.bootstrap, "--topic", TOPIC, "--rate", "0",
+    command = [sys.executable, "-m", "producer", "--broker", broker.bootstrap, "--events", pipeline,
+               "--topic", pipeline, "--rate", "0",
                "--count", str(events), "--quiet", *options]  # fmt: skip
     done = subprocess.run(command, check=False, capture_output=True, text=True, env=dict(os.environ))
     if done.returncode != 0:
@@ -100,7 +106,7 @@ def demo_settings(home: Path, broker: "KafkaBroker") -> "Settings":
         mend_home=home / "data",
         MEND_PIPELINES=Path(__file__).parent.parent / "pipelines",
         kafka_broker=broker.bootstrap,
-        kafka_topic=TOPIC,
+        kafka_topic="customers",
         sink_mode=SinkMode.PARQUET,
         parquet_out=None,
         spark_master="local[*]",

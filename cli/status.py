@@ -8,6 +8,7 @@ import typer
 if TYPE_CHECKING:
     from cli.run_view import RunLine
     from mend.store.engine import Store
+    from mend.store.proofs import Verified
 
 
 def register(cli: typer.Typer) -> None:
@@ -20,7 +21,7 @@ def status(
     pipeline: Annotated[str | None, typer.Option(help="Only the runs of this pipeline, by its name or file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show the last runs: state, events, published, held, decision.
+    """Show the last runs: state, events, published, held, decision; and how far each partition is proven.
 
     [dim]Examples:[/dim] mend status · mend status -n 50 --json
     """
@@ -32,18 +33,25 @@ def status(
 
     settings = load_settings()
     name = load_pipeline(find_pipeline(settings.pipelines, pipeline)).name if pipeline else None
-    lines = []
+    lines: list[RunLine] = []
+    proven: tuple[Verified, ...] = ()
     if settings.store_exists:
         with open_store(settings.store_url) as store:
-            lines = run_lines(store, name, limit)
+            lines, proven = run_lines(store, name, limit), store.proofs.all(name)
     if as_json:
         typer.echo(orjson.dumps([as_json_line(line) for line in lines], option=orjson.OPT_INDENT_2).decode())
         return
     from rich.console import Console
 
+    from cli.proof_view import verified_lines
     from cli.run_view import history
+    from mend.runtime.clock import now
 
-    Console().print(history(lines))
+    console = Console()
+    console.print(history(lines))
+    if lines:
+        console.print()
+        console.print(verified_lines(proven, now()))
 
 
 def run_lines(store: "Store", pipeline: str | None, limit: int) -> list["RunLine"]:

@@ -29,11 +29,15 @@ def step(
         str | None, typer.Option("--run-id", help="The run; by default the oldest unfinished one.")
     ] = None,
     pipeline: Annotated[str, typer.Option(help="A pipeline's name, or the path of its file.")] = "customers",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="cleanup_old_data only: say what would go, and why what stays stays.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Do one step of a run. Exit code 1: it failed, or a person was called.
 
-    [dim]Examples:[/dim] mend step monitor_kafka · mend step agent_decide --run-id customers-1a2b3c4d-000007 --json
+    [dim]Examples:[/dim] mend step monitor_kafka · mend step agent_decide --run-id customers-1a2b3c4d-000007 --json ·
+    mend step cleanup_old_data --dry-run --json
     """
     from dataclasses import asdict
 
@@ -46,18 +50,20 @@ def step(
 
     if name not in NAMES:
         raise UserError(f"no step '{name}'.{nearest(name, NAMES)}")
+    if dry_run and name != "cleanup_old_data":
+        raise UserError("--dry-run: only cleanup_old_data has it.")
     settings = load_settings()
     platform = spark_for(name)
     lock: Callable[[Workspace], AbstractContextManager[Workspace]] = nullcontext if name in ONLY_LOOKS else at_work
     with refusals_told(), open_workspace(settings, pipeline, platform) as opened, lock(opened) as workspace:
-        result = perform(workspace, name, run_id)
+        result = perform(workspace, name, run_id, dry_run=dry_run)
     typer.echo(
         orjson.dumps(asdict(result)).decode() if as_json else f"{result.step}: {result.outcome}: {result.message}"
     )
     raise typer.Exit(result.exit_code)
 
 
-def perform(workspace: "Workspace", name: str, run_id: str | None) -> "StepResult":
+def perform(workspace: "Workspace", name: str, run_id: str | None, *, dry_run: bool) -> "StepResult":
     """Call the step's function."""
     from orchestration import steps
 
@@ -68,6 +74,6 @@ def perform(workspace: "Workspace", name: str, run_id: str | None) -> "StepResul
         if not waiting:
             return steps.StepResult(step=name, outcome="nothing_to_do", message="no run waits for it")
         return of_a_run[name](workspace, waiting[0])
-    whole = {"monitor_kafka": steps.monitor_kafka, "run_spark_job": steps.run_spark_job,
-             "cleanup_old_data": steps.cleanup_old_data}  # fmt: skip
-    return whole[name](workspace)
+    if name == "cleanup_old_data":
+        return steps.cleanup_old_data(workspace, dry_run=dry_run)
+    return (steps.monitor_kafka if name == "monitor_kafka" else steps.run_spark_job)(workspace)

@@ -1,13 +1,16 @@
 """The decision of a run: gather the evidence, decide, act, and carry out what it means for the rows."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, NoReturn
 
 from agent.causes import classify
 from agent.context import DecisionContext, History, assemble, read_quality, read_report
 from agent.decision_agent import decide_run
 from agent.sanity import Problem, anomaly
+from agent.storms import storm_cause
 from agent.wiring import store_journal, store_ports
 from mend.contracts.codec import to_dict
 from mend.contracts.decision import Action, DecisionResult, Rows
@@ -15,9 +18,13 @@ from mend.contracts.mapping import MappedField
 from mend.contracts.report import RunReport
 from mend.incidents.log import incident_log
 from mend.runtime import clock
+from mend.runtime.errors import UserError
+from mend.runtime.pipeline_file import Pipeline
 from mend.store.sums import check_sums
 from mend.store.tables import RunState
-from orchestration.settle import held_rows, settle
+from orchestration.dead_letters import owe_dead_letters
+from orchestration.settle import held_rows, retire, settle
+from orchestration.settled_manifest import begun
 from orchestration.workspace import Workspace
 
 INCIDENT_DAYS = 7
@@ -69,10 +76,11 @@ def evidence(workspace: Workspace, run_id: str) -> DecisionContext:
 
 
 def ledger_problem(workspace: Workspace, context: DecisionContext) -> str | None:
-    """Return what does not add up: in the report, or between this run's ranges and those before them."""
-    report = context.run_report
+    """Return what does not add up: in the report, or between this run's ranges and those of other runs."""
+    report, ledger = context.run_report, workspace.store.ledger
     sums = check_sums(report) if isinstance(report, RunReport) else ()
-    gaps = [one for one in workspace.store.ledger.gaps(workspace.pipeline.name) if one.run_id == context.run]
+    gaps = [one for one in ledger.gaps(workspace.pipeline.name) if one.run_id == context.run and one.kind == "gap"]
+    gaps += ledger.overlaps(context.run) if context.run else ()
     holes = list(missing_events(report)) if isinstance(report, RunReport) and not workspace.pipeline.sparse else []
     found = [str(one) for one in (*sums, *gaps)] + holes
     return "; ".join(found[:3]) if found else None
@@ -94,15 +102,24 @@ def history(workspace: Workspace, run_id: str | None) -> History:
     """Return what came before."""
     store, name = workspace.store, workspace.pipeline.name
     now = clock.now()
-    incidents = incident_log(store, workspace.layout.ops).get_recent_incidents(at=now, days=INCIDENT_DAYS)
+    log = incident_log(store, workspace.layout.ops)
+    incidents = log.get_recent_incidents(at=now, days=INCIDENT_DAYS)
+    storms = storm_cause(name, "")
     failures = store.runs.consecutive_failures(name)
     return History(
         run_id=run_id,
         timestamp=now.isoformat(),
         recent_incidents=tuple(to_dict(one) for one in incidents[:10]),
+        open_storms=tuple((one.cause or "").removeprefix(storms) for one in log.open_incidents(storms)),
+        pipeline_config=limits_of(workspace.pipeline),
         consecutive_failures=failures,
         retriggers=max(failures - 1, 0),
     )
+
+
+def limits_of(pipeline: Pipeline) -> dict[str, Any]:
+    """Return what the pipeline asks of the matrix: fields that it refuses are not added by the machine."""
+    return {"schema_drift_auto_remap": False} if pipeline.unknown_fields == "reject" else {}
 
 
 def content(path: Path) -> bytes | None:
@@ -142,10 +159,33 @@ def write_mapping(workspace: Workspace) -> None:
 def settle_run(workspace: Workspace, run_id: str, decision: DecisionResult) -> None:
     """Put every event where the decision wants it, count it there, and write the counts into the ledger."""
     rows = Rows.HOLD if decision.rows is Rows.NOTHING else decision.rows
-    settle(workspace.layout, workspace.sink, run_id, rows, decision.hold)
+    replaced = workspace.store.runs.replaces(run_id)
+    if replaced and rows is Rows.HOLD:
+        give_up(workspace, run_id, decision)
+    for one in replaced:
+        retire(workspace.layout, workspace.sink, one)
+    ranges, at = workspace.store.ledger.ranges(run_id), clock.now()
+    manifest = begun(
+        run_id, workspace.pipeline.name, ranges, settled_at=at.isoformat(), sparse=workspace.pipeline.sparse
+    )
+    manifest = replace(manifest, replaces=tuple(replaced))
+    settle(workspace.layout, workspace.sink, manifest, rows, decision.hold, decision.paused)
     published, held = workspace.sink.count(run_id), held_rows(workspace.layout, run_id)
-    accepted = sum(part.read.places.accepted for part in workspace.store.ledger.ranges(run_id))
+    paused = {(one.topic, one.partition) for one in decision.paused}
+    # A paused partition has its incident: that it published nothing is no failure of the pipeline.
+    read = (part.read for part in ranges)
+    accepted = sum(part.places.accepted for part in read if (part.topic, part.partition) not in paused)
     state = RunState.HELD if rows is Rows.HOLD else RunState.PUBLISHED
     with workspace.store.transaction():
         workspace.store.ledger.settle(run_id, published, held)
-        workspace.store.runs.advance(run_id, state, clock.now(), published_rows=published.total() if accepted else None)
+        workspace.store.runs.advance(run_id, state, at, published_rows=published.total() if accepted else None)
+        owe_dead_letters(workspace, run_id)
+        workspace.store.runs.replace(run_id, at)
+
+
+def give_up(workspace: Workspace, run_id: str, decision: DecisionResult) -> NoReturn:
+    """Leave the runs alone that were to be replaced: nothing is taken from readers for rows that would be held."""
+    workspace.store.runs.abandon(run_id, decision.reasoning, clock.now())
+    shutil.rmtree(workspace.layout.staged(run_id), ignore_errors=True)
+    why = f"the rows read again would be held, so nothing was replaced: {decision.reasoning}"
+    raise UserError(f"{run_id}: {why}", exit_code=3)

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from mend.runtime.layout import Layout
 from mend.sinks.port import PartitionRows
 from mend.store.ledger import LedgerRange
+from orchestration import settled_manifest
 from orchestration.settle import held_rows
 from orchestration.workspace import Workspace
 
@@ -31,21 +33,33 @@ def check_load(workspace: Workspace, run_id: str) -> tuple[PlaceCount, ...]:
     """Count every place of a settled run, and compare the accepted rows partition by partition.
 
     Accepted rows are published or held: where their sum differs from what the tasks staged, rows were lost or doubled.
+    What retention deleted counts as it was counted then.
     """
     layout = workspace.layout
     ranges = workspace.store.ledger.ranges(run_id)
-    published, held = workspace.sink.count(run_id), held_rows(layout, run_id)
+    retired = retired_rows(layout, run_id)
+    held_now = held_rows(layout, run_id)
+    published, held = workspace.sink.count(run_id) + retired["published"], held_now + retired["held"]
     found = {
         "published": published.total(),
         "held": held.total(),
         "accepted": (published + held).total(),
-        "rejected": count_files(layout.quarantine(run_id)) - held.total(),
-        "dead_letter": count_files(layout.dead_letters(run_id)),
-        "duplicate": count_files(layout.duplicates(run_id)),
+        "rejected": count_files(layout.quarantine(run_id)) - held_now.total() + retired["rejected"].total(),
+        "dead_letter": count_files(layout.dead_letters(run_id)) + retired["dead_letter"].total(),
+        "duplicate": count_files(layout.duplicates(run_id)) + retired["duplicate"].total(),
     }
     expected = expected_counts(ranges)
     places = (PlaceCount(place=place, expected=expected[place], found=rows) for place, rows in found.items())
     return (*places, *wrong_partitions(ranges, published + held))
+
+
+def retired_rows(layout: Layout, run_id: str) -> dict[str, PartitionRows]:
+    """Return what retention deleted of each place, as the manifest says."""
+    rows: dict[str, PartitionRows] = {place: Counter() for place in settled_manifest.PLACES}
+    if layout.run_file(run_id, "manifest").exists():
+        for one in settled_manifest.read(layout, run_id).retired:
+            rows[one.place][one.topic, one.partition] += one.rows
+    return rows
 
 
 def wrong_partitions(ranges: tuple[LedgerRange, ...], found: PartitionRows) -> Iterator[PlaceCount]:

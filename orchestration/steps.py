@@ -3,16 +3,16 @@
 monitor_kafka → run_spark_job → run_data_quality → agent_decide → validate_load → cleanup_old_data
 """
 
-import shutil
 from collections.abc import Callable, Container
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 from uuid import uuid4
 
 from agent.causes import classify
 from mend.contracts.decision import DecisionResult
-from mend.contracts.incident import Severity
+from mend.contracts.incident import Incident, IncidentStatus, Severity
 from mend.incidents.log import incident_log
 from mend.quality.summary import gate
 from mend.runtime import clock
@@ -20,20 +20,22 @@ from mend.runtime.errors import UserError
 from mend.store.runs import Run
 from mend.store.tables import RunState
 from orchestration.audit_step import audit_staged
+from orchestration.dead_letters import send_dead_letters
 from orchestration.decision_step import decide_about, decide_about_failure
 from orchestration.kafka_lag import measure_lag
 from orchestration.load_check import check_load
+from orchestration.offsets import check_offsets
+from orchestration.retention import ALL_INCIDENTS, Goes, Stays, judge, leaving, remove, retire
 from orchestration.retriggers import take_due
 from orchestration.spark_submit import run_ingest_job
-from orchestration.workspace import Workspace
+from orchestration.workspace import Workspace, as_started
 
 Outcome = Literal["done", "nothing_to_do", "failed", "escalated"]
-SETTLED = {RunState.PUBLISHED, RunState.HELD, RunState.VALIDATED}
+SETTLED = {RunState.PUBLISHED, RunState.HELD, RunState.VALIDATED, RunState.DISPUTED}
 NOT_BEFORE = {
     RunState.STAGED: {RunState.STAGED, RunState.AUDITED, RunState.DECIDED, *SETTLED},
     RunState.AUDITED: {RunState.AUDITED, RunState.DECIDED, *SETTLED},
 }
-MOST_RUNS = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,9 +76,9 @@ def run_spark_job(workspace: Workspace, *, lag: int | None = None) -> StepResult
 
     A job that fails is recorded with its cause; nothing it staged is readable.
     """
-    name = workspace.pipeline.name
+    position = check_offsets(workspace)
     asked = take_due(workspace.layout.ops / "retrigger.json", clock.now())
-    result = run_ingest_job(workspace, lag=lag)
+    result = run_ingest_job(workspace, lag=lag, start=position.start)
     if result.error is None:
         outcome: Outcome = "done" if result.run_ids else "nothing_to_do"
         message = f"{len(result.run_ids)} runs staged" if result.run_ids else "nothing new in the topic"
@@ -86,13 +88,19 @@ def run_spark_job(workspace: Workspace, *, lag: int | None = None) -> StepResult
             message=message,
             facts={"run_ids": list(result.run_ids), "retriggers_taken": asked},
         )
+    return job_failed(workspace, result.error, result.log)
+
+
+def job_failed(workspace: Workspace, error: str, log: Path) -> StepResult:
+    """Record that the job failed, with its cause and the run that it was working on."""
+    name = workspace.pipeline.name
     run_id = next((run.run_id for run in workspace.store.runs.unfinished(name) if run.state is RunState.OPENED), None)
-    workspace.store.runs.record_failure(name, run_id, result.error, classify(result.error).value, clock.now())
+    workspace.store.runs.record_failure(name, run_id, error, classify(error).value, clock.now())
     return StepResult(
         step="run_spark_job",
         outcome="failed",
-        message=f"{result.error} (log: {result.log})",
-        facts={"run_id": run_id, "error": result.error, "log": str(result.log), "run_ids": []},
+        message=f"{error} (log: {log})",
+        facts={"run_id": run_id, "error": error, "log": str(log), "run_ids": []},
     )
 
 
@@ -102,6 +110,7 @@ def run_data_quality(workspace: Workspace, run_id: str) -> StepResult:
     refuse_unless(run, NOT_BEFORE[RunState.STAGED], "staged", "run_spark_job")
     if run.state is not RunState.STAGED:
         return already("run_data_quality", run)
+    workspace = as_started(workspace, run_id)
     results = audit_staged(workspace, run)
     workspace.layout.write(run_id, "ge_results", results)
     workspace.store.runs.advance(run_id, RunState.AUDITED, clock.now(), quality=results)
@@ -147,8 +156,11 @@ def agent_decide(workspace: Workspace, run_id: str) -> StepResult:
     run = known_run(workspace, run_id)
     refuse_unless(run, NOT_BEFORE[RunState.AUDITED], "audited", f"run_data_quality --run-id {run_id}")
     if run.state in SETTLED:
+        send_dead_letters(workspace)
         return already("agent_decide", run)
-    return decided(decide_about(workspace, run_id), run_id)
+    step = decided(decide_about(as_started(workspace, run_id), run_id), run_id)
+    send_dead_letters(workspace)
+    return step
 
 
 def agent_decide_failure(workspace: Workspace, job: StepResult) -> StepResult:
@@ -189,10 +201,11 @@ def validate_load(workspace: Workspace, run_id: str) -> StepResult:
     workspace.layout.write(run_id, "load_validation", document)
     if wrong:
         message = "; ".join(f"{one.place}: expected {one.expected} rows, found {one.found}" for one in wrong)
-        open_incident(workspace, run_id, message, document)
+        dispute(workspace, run_id, message, document)
         return StepResult(step="validate_load", outcome="failed", message=message, facts=document)
     if run.state is not RunState.VALIDATED:
         workspace.store.runs.advance(run_id, RunState.VALIDATED, clock.now())
+        settle_dispute(workspace, run_id, clock.now())
     return StepResult(
         step="validate_load",
         outcome="done",
@@ -201,33 +214,57 @@ def validate_load(workspace: Workspace, run_id: str) -> StepResult:
     )
 
 
-def open_incident(workspace: Workspace, run_id: str, message: str, context: dict[str, Any]) -> None:
-    """Open an incident about rows that are not where they should be."""
-    incident_log(workspace.store, workspace.layout.ops).log_incident(
-        str(uuid4()), "load_validation", f"{run_id}: {message}", Severity.CRITICAL, clock.now(), context=context
-    )
+def dispute(workspace: Workspace, run_id: str, message: str, context: dict[str, Any]) -> None:
+    """Set a run aside whose files and ledger disagree; later runs go on. One incident, however often it is told."""
+    at = clock.now()
+    workspace.store.runs.advance(run_id, RunState.DISPUTED, at)
+    if not disputes(workspace, run_id, at):
+        summary = (
+            f"{run_id}: {message}. The run stays as it is, later runs go on. Which offsets: mend prove --run {run_id}. "
+            f"Restore the files from a backup, then: mend step validate_load --run-id {run_id}"
+        )
+        log = incident_log(workspace.store, workspace.layout.ops)
+        log.log_incident(str(uuid4()), "load_validation", summary, Severity.CRITICAL, at, context=context)
 
 
-def cleanup_old_data(workspace: Workspace) -> StepResult:
-    """Remove what no run needs any more: staging of validated runs, and key digests beyond the duplicate horizon."""
-    name, layout = workspace.pipeline.name, workspace.layout
-    horizon = clock.now() - workspace.pipeline.duplicate_horizon
-    removed = 0
-    for run in workspace.store.runs.recent(name, limit=MOST_RUNS):
-        if run.state is not RunState.VALIDATED:
-            continue
-        removed += remove(layout.staged(run.run_id))
-        if run.opened_at < horizon:
-            removed += remove(layout.settled_keys(run.run_id))
-    return StepResult(step="cleanup_old_data", outcome="done", message=f"{removed} folders removed", facts={})
+def settle_dispute(workspace: Workspace, run_id: str, at: datetime) -> None:
+    """Resolve the incidents about a run whose counts agree again."""
+    for one in disputes(workspace, run_id, at):
+        log = incident_log(workspace.store, workspace.layout.ops)
+        log.resolve_incident(one.id, "recounted: every place holds what the ledger says", at)
 
 
-def remove(folder: Path) -> int:
-    """Remove a folder; returns 1 if it was there."""
-    if not folder.exists():
-        return 0
-    shutil.rmtree(folder)
-    return 1
+def disputes(workspace: Workspace, run_id: str, at: datetime) -> list[Incident]:
+    """Return the open incidents about the recount of a run."""
+    known = incident_log(workspace.store, workspace.layout.ops).get_recent_incidents(at=at, days=ALL_INCIDENTS)
+    about = [one for one in known if one.incident_type == "load_validation" and one.context.get("run_id") == run_id]
+    return [one for one in about if one.status is IncidentStatus.OPEN]
+
+
+def cleanup_old_data(workspace: Workspace, *, dry_run: bool = False) -> StepResult:
+    """Delete what policy, ledger, proof and open incidents allow; `dry_run` only says what would go and what stays.
+
+    Staging of validated runs and key digests beyond the duplicate horizon go without a policy.
+    """
+    now = clock.now()
+    verdicts = list(judge(workspace, now).verdicts())
+    goes = [one for one in verdicts if isinstance(one, Goes)]
+    stays = [one for one in verdicts if isinstance(one, Stays)]
+    if not dry_run:
+        for one in goes:
+            retire(workspace, one, now)
+        remove(leaving(workspace))
+    rows = sum(one.rows for one in goes)
+    facts = {
+        "dry_run": dry_run,
+        "goes": [
+            {"run_id": one.run_id, "what": one.what, "rows": one.rows, "policy": one.policy, "path": str(one.path)}
+            for one in goes
+        ],
+        "stays": [asdict(one) for one in stays],
+    }
+    message = f"{len(goes)} folders {'would be ' if dry_run else ''}removed" + (f", {rows} rows" if rows else "")
+    return StepResult(step="cleanup_old_data", outcome="done", message=message, facts=facts)
 
 
 def unfinished_runs(workspace: Workspace) -> list[str]:

@@ -1,1 +1,1 @@
-"""Sends customer events with anomalies to Kafka."""
+"""Sends events with anomalies to Kafka."""

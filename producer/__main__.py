@@ -1,4 +1,4 @@
-"""`python -m producer`: sends made-up customer events to Kafka, with mistakes on purpose."""
+"""`python -m producer`: sends made-up events to Kafka, with mistakes on purpose."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -24,6 +24,7 @@ from mend.runtime.settings import load_settings
 from producer.anomalies import Anomalies
 from producer.avro import OWN_SCHEMA, default_schema_path
 from producer.customers import EARLIEST_START_MS, FULL_SPEED
+from producer.kinds import KINDS, KindName
 from producer.messages import Format
 from producer.session import Counters, Options, produce
 
@@ -36,6 +37,8 @@ Examples:
     python -m producer --rate 0 --count 100000 --topic trial --create-topic
   The same bytes every time
     python -m producer --rate 0 --count 1000 --seed 7 --start-ts 1767225600000
+  Orders and their payments instead of customers
+    python -m producer --events orders --create-topic --count 1000
   Everything that can go wrong, in Avro
     python -m producer --format avro --malformed-rate 0.01 --duplicate-rate 0.02
 """
@@ -45,7 +48,7 @@ TITLES = {
     "errors": "errors",
     "late_events": "late",
     "schema_drift_events": "of a later schema version",
-    "missing_field_events": "without country or plan",
+    "missing_field_events": "without a field that must be there",
     "malformed_events": "malformed",
     "duplicate_events": "duplicates",
 }
@@ -65,8 +68,11 @@ def _share(flag: str, meaning: str) -> Any:
 @app.command(epilog=EXAMPLES)
 def main(  # noqa: PLR0913 - one parameter a flag
     *,
+    events: Annotated[KindName, typer.Option(help="What happens in them.")] = KindName.CUSTOMERS,
     broker: Annotated[str | None, typer.Option(help="HOST:PORT of Kafka. [KAFKA_BROKER, else localhost:9092]")] = None,
-    topic: Annotated[str | None, typer.Option(help="Topic to write to. [KAFKA_TOPIC, else customers]")] = None,
+    topic: Annotated[
+        str | None, typer.Option(help="Topic to write to. [KAFKA_TOPIC, else customers; for other events their name]")
+    ] = None,
     create_topic: Annotated[bool, typer.Option("--create-topic", help="Create the topic if it is not there.")] = False,
     schema_path: Annotated[
         Path | None,
@@ -88,7 +94,9 @@ def main(  # noqa: PLR0913 - one parameter a flag
     drift_frequency: Annotated[
         int, typer.Option(min=0, help="Every so many events one is of schema version 2 or 3; 0: none.")
     ] = 100,
-    missing_rate: Annotated[float, _share("--missing-rate", "lack country or plan")] = 0.02,
+    missing_rate: Annotated[
+        float, _share("--missing-rate", "lack a field: country or plan, or store or channel")
+    ] = 0.02,
     malformed_rate: Annotated[float, _share("--malformed-rate", "cannot be decoded")] = 0.0,
     duplicate_rate: Annotated[float, _share("--duplicate-rate", "repeat an earlier one byte for byte")] = 0.0,
     seed: Annotated[int, typer.Option(help="The same seed and start give the same bytes.")] = 42,
@@ -98,24 +106,26 @@ def main(  # noqa: PLR0913 - one parameter a flag
     json: Annotated[bool, typer.Option("--json", help="Print the counters as one JSON object.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no table.")] = False,
 ) -> int:
-    """Send made-up customer events to a Kafka topic, some of them wrong on purpose.
+    """Send made-up events to a Kafka topic, some of them wrong on purpose.
 
     Ctrl-C stops it: what is on its way is waited for, and the counters are printed.
     """
     configure_logging(quiet=quiet)
     settings = load_settings()
+    kind = KINDS[events]
     options = Options(
         broker=broker or settings.kafka_broker,
-        topic=topic or settings.kafka_topic,
+        topic=topic or (settings.kafka_topic if events is KindName.CUSTOMERS else kind.topic),
         start_ts=int(now().timestamp() * 1000) if start_ts is None else start_ts,
         rate=rate,
         count=count,
         duration=duration,
         seed=seed,
         form=form,
-        schema_path=schema_path or default_schema_path(),
+        schema_path=schema_path or default_schema_path(kind.schema),
         anomalies=Anomalies(late_rate, drift_frequency, missing_rate, malformed_rate, duplicate_rate),
         create=create_topic,
+        kind=kind,
         registry=registry_address(settings),
     )
     with _stop_on_signals() as stop, _progress_bar(options, quiet=quiet) as progress:

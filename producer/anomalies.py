@@ -14,9 +14,10 @@ from math import log, log1p
 from random import Random
 from typing import NamedTuple, TypeVar
 
-from producer.customers import OPT_IN_VERSION, SEGMENT_VERSION, Event
+from producer.events import Event
 
 T = TypeVar("T")
+E = TypeVar("E", bound=Event)
 Damage = Callable[[bytes, Random], bytes]
 
 HOUR_MS = 3_600_000
@@ -24,7 +25,6 @@ LATE_SLOTS = 23 * HOUR_MS // 2
 """Odd milliseconds between 1 and 24 hours ago."""
 SLOT_STEP = 25_586_609
 """The golden section of the slots and coprime to their number: steps of it visit every slot once, evenly spread."""
-SEGMENTS = ("high_value", "standard", "churn_risk", None)
 REMEMBERED = 1000
 NEVER = 10**18
 
@@ -48,7 +48,7 @@ class Anomalies:
     duplicate: float = 0.0
 
 
-def disturbed(events: Iterator[Event], anomalies: Anomalies, seed: int) -> Iterator[Event]:
+def disturbed(events: Iterator[E], anomalies: Anomalies, seed: int) -> Iterator[E]:
     """Make some of the events late, incomplete or of a later version, and mark them."""
     late, missing, drift = (Random(f"{kind}-{seed}") for kind in ("late", "missing", "drift"))
     events = changed(events, gaps(anomalies.late, late), BackDating(seed))
@@ -105,9 +105,9 @@ def _every(frequency: int) -> Iterator[int]:
 
 
 class BackDating:
-    """Moves events back 1 to 24 hours such that no two events of a customer share a time.
+    """Moves events back 1 to 24 hours such that no two events of an owner share a time.
 
-    Events on time are on even milliseconds, late ones on odd. A customer's late events visit the residues modulo
+    Events on time are on even milliseconds, late ones on odd. An owner's late events visit the residues modulo
     23 hours one after the other; a residue returns after 41.4 million late events, and those take so long that the
     windows of the first and the second visit do not overlap.
     """
@@ -116,33 +116,28 @@ class BackDating:
         self._seed = seed
         self._slots: dict[str, int] = {}
 
-    def __call__(self, event: Event) -> Event:
+    def __call__(self, event: E) -> E:
         """Return the event moved back and marked as late."""
         latest = event.event_ts - HOUR_MS
         back = (latest - 2 * self._next_slot(event) - 1) % (2 * LATE_SLOTS)
-        return event._replace(event_ts=latest - back, marks=(*event.marks, "late_events"))
+        return event.at(latest - back).marked("late_events")
 
     def _next_slot(self, event: Event) -> int:
-        customer = event.customer.id
-        if customer in self._slots:
-            slot = (self._slots[customer] + SLOT_STEP) % LATE_SLOTS
-        else:  # where a customer begins depends on the time as well, so that two runs do not repeat each other
-            slot = Random(f"late-{self._seed}-{customer}-{event.event_ts}").randrange(LATE_SLOTS)
-        self._slots[customer] = slot
+        owner = event.owner
+        if owner in self._slots:
+            slot = (self._slots[owner] + SLOT_STEP) % LATE_SLOTS
+        else:  # where an owner begins depends on the time as well, so that two runs do not repeat each other
+            slot = Random(f"late-{self._seed}-{owner}-{event.event_ts}").randrange(LATE_SLOTS)
+        self._slots[owner] = slot
         return slot
 
 
-def _incomplete(event: Event, chance: Random) -> Event:
-    return event._replace(missing=chance.choice(("country", "plan")), marks=(*event.marks, "missing_field_events"))
+def _incomplete(event: E, chance: Random) -> E:
+    return event.incomplete(chance).marked("missing_field_events")
 
 
-def _evolved(event: Event, chance: Random) -> Event:
-    return event._replace(
-        version=chance.choice((OPT_IN_VERSION, SEGMENT_VERSION)),
-        marketing_opt_in=chance.choice((True, False, None)),
-        customer_segment=chance.choice(SEGMENTS),
-        marks=(*event.marks, "schema_drift_events"),
-    )
+def _evolved(event: E, chance: Random) -> E:
+    return event.evolved(chance).marked("schema_drift_events")
 
 
 def truncated(value: bytes, chance: Random) -> bytes:

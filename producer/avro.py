@@ -12,17 +12,18 @@ import orjson
 
 from mend.runtime.errors import UserError
 from mend.runtime.schema_registry import RegistryAddress, RegistryAwayError, SchemaRegistry
-from producer.customers import SEGMENT_VERSION, Event
+from producer.events import Event
 
 MAGIC = b"\x00"
-VERSIONS = range(1, SEGMENT_VERSION + 1)
-CONTAINER_SCHEMA = Path("/app/schemas/customer_events.avsc")
-OWN_SCHEMA = Path(__file__).parent.parent / "kafka" / "schemas" / "customer_events.avsc"
+VERSIONS = range(1, 4)
+CONTAINER_SCHEMAS = Path("/app/schemas")
+SCHEMAS = Path(__file__).parent.parent / "kafka" / "schemas"
+OWN_SCHEMA = SCHEMAS / "customer_events.avsc"
 
 
-def default_schema_path() -> Path:
+def default_schema_path(file: str = OWN_SCHEMA.name) -> Path:
     """Return the schema file of the container if there is one, else the one of this checkout."""
-    return CONTAINER_SCHEMA if CONTAINER_SCHEMA.exists() else OWN_SCHEMA
+    return CONTAINER_SCHEMAS / file if (CONTAINER_SCHEMAS / file).exists() else SCHEMAS / file
 
 
 def version_path(schema_path: Path, version: int) -> Path:
@@ -58,7 +59,7 @@ def register_schemas(address: RegistryAddress, topic: str, schema_path: Path) ->
 def avro_encoder(schema_path: Path, ids: Mapping[int, int] | None = None) -> Callable[[Event], bytes]:
     """Return the function from an event to its bytes, each version written with its own schema and its id.
 
-    A required field cannot be left out in Avro, and an enum cannot be empty: an incomplete event has an empty country.
+    A required field cannot be left out in Avro: an incomplete event has an empty text instead.
     """
     from fastavro import schemaless_writer
 
@@ -66,12 +67,9 @@ def avro_encoder(schema_path: Path, ids: Mapping[int, int] | None = None) -> Cal
     headers = {version: MAGIC + (ids or {}).get(version, version).to_bytes(4, "big") for version in VERSIONS}
 
     def encode(event: Event) -> bytes:
-        record = event.fields()
-        if event.missing:
-            record |= {"country": "", "plan": event.customer.plan}
         out = BytesIO()
         out.write(headers[event.version])
-        schemaless_writer(out, schemas[event.version], record)
+        schemaless_writer(out, schemas[event.version], event.complete_fields())
         return out.getvalue()
 
     return encode

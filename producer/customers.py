@@ -9,6 +9,7 @@ at most 900 events to each of its ticks. It ticks on even milliseconds only: odd
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from random import Random
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -19,6 +20,7 @@ PLANS = ("free", "basic", "premium", "enterprise")
 MAIL_DOMAINS = ("example.com", "example.org", "example.net", "mail.example.com", "post.example.org")
 OPT_IN_VERSION = 2
 SEGMENT_VERSION = 3
+SEGMENTS = ("high_value", "standard", "churn_risk", None)
 CUSTOMERS = 1000
 SHIFT = 100
 TICK_MS = 2
@@ -52,6 +54,40 @@ class Event(NamedTuple):
     customer_segment: str | None = None
     missing: str = ""
     marks: tuple[str, ...] = ()
+
+    @property
+    def owner(self) -> str:
+        """Return whose event it is."""
+        return self.customer.id
+
+    @property
+    def key(self) -> str:
+        """Return the key of its message."""
+        return self.customer.id
+
+    def at(self, event_ts: int) -> "Event":
+        """Return the event at another time."""
+        return self._replace(event_ts=event_ts)
+
+    def marked(self, mark: str) -> "Event":
+        """Return the event with one more mark."""
+        return self._replace(marks=(*self.marks, mark))
+
+    def incomplete(self, chance: Random) -> "Event":
+        """Return the event without country or plan."""
+        return self._replace(missing=chance.choice(("country", "plan")))
+
+    def evolved(self, chance: Random) -> "Event":
+        """Return the event in version 2 or 3."""
+        return self._replace(
+            version=chance.choice((OPT_IN_VERSION, SEGMENT_VERSION)),
+            marketing_opt_in=chance.choice((True, False, None)),
+            customer_segment=chance.choice(SEGMENTS),
+        )
+
+    def complete_fields(self) -> dict[str, Any]:
+        """Return all fields; an enum cannot be empty, so an incomplete event has an empty country."""
+        return self.fields() | ({"country": "", "plan": self.customer.plan} if self.missing else {})
 
     def fields(self) -> dict[str, Any]:
         """Return the fields that this version of the event has, in the order of the schema, without the missing one."""
@@ -99,10 +135,16 @@ def events(seed: int, *, start_ts: int, rate: float = 0.0) -> Iterator[Event]:
     Event number n is never later than start_ts + n / rate seconds, so that whoever sends it no earlier than
     that never sends an event from the future. Times of one customer only grow.
     """
+    for customer, event_ts in zip(_turns(seed), times(start_ts, rate), strict=False):
+        yield Event(customer, event_ts)
+
+
+def times(start_ts: int, rate: float) -> Iterator[int]:
+    """Yield the time of each event, on even milliseconds."""
     ticks_per_event = 1000 / TICK_MS / (rate or FULL_SPEED)
     start = start_ts - start_ts % TICK_MS
-    for number, customer in enumerate(_turns(seed)):
-        yield Event(customer, start + TICK_MS * int(number * ticks_per_event))
+    for number in count():
+        yield start + TICK_MS * int(number * ticks_per_event)
 
 
 def _turns(seed: int) -> Iterator[Customer]:

@@ -12,6 +12,7 @@ from typing import Any
 from mend.runtime.schema_registry import RegistryAddress
 from producer.anomalies import Anomalies
 from producer.avro import default_schema_path, register_schemas
+from producer.kinds import CUSTOMERS, Kind
 from producer.messages import Format, messages
 from producer.pacing import batches
 from producer.publisher import DELIVERY_TIMEOUT_S, Publisher
@@ -35,6 +36,7 @@ class Options:
     schema_path: Path = field(default_factory=default_schema_path)
     anomalies: Anomalies = field(default_factory=Anomalies)
     create: bool = False
+    kind: Kind = CUSTOMERS
     registry: RegistryAddress | None = None
 
     @property
@@ -88,6 +90,7 @@ def produce(
         anomalies=options.anomalies,
         form=options.form,
         schema_path=options.schema_path,
+        kind=options.kind,
         schema_ids=register_schemas(registered, options.topic, options.schema_path) if registered else None,
     )
     publisher = Publisher(options.broker, options.topic, stop)

@@ -1,26 +1,66 @@
 """Incidents as lines of a file, with the keys of the incident log."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from mend.contracts import codec
-from mend.contracts.incident import Incident, Severity
-from mend.incidents.lifecycle import opened
+from mend.contracts.codec import ContractError
+from mend.contracts.incident import Incident, IncidentStatus, Severity
+from mend.incidents.lifecycle import noted, opened, resolved
 from mend.runtime.files import append_line
 
 
 class FileIncidents:
-    """Appends to `incidents.jsonl`; for where there is no store."""
+    """Appends to `incidents.jsonl`, where the last line of an id is how it stands; for where there is no store."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def open(
-        self, incident_type: str, summary: str, context: dict[str, Any], severity: Severity, at: datetime
+        self,
+        incident_type: str,
+        summary: str,
+        context: dict[str, Any],
+        severity: Severity,
+        at: datetime,
+        *,
+        cause: str | None = None,
     ) -> Incident:
         """Append a line."""
-        incident = opened(str(uuid4()), incident_type, summary, severity, at, context=context)
+        known = self.note(cause, summary, at) if cause else None
+        if known:
+            return known
+        incident = replace(opened(str(uuid4()), incident_type, summary, severity, at, context=context), cause=cause)
         append_line(self.path, codec.dumps(incident))
         return incident
+
+    def note(self, cause: str, note: str, at: datetime) -> Incident | None:
+        """Append the incident with the note."""
+        return self._changed(cause, lambda known: noted(known, note, at))
+
+    def resolve(self, cause: str, notes: str, at: datetime) -> Incident | None:
+        """Append the incident as resolved."""
+        return self._changed(cause, lambda known: resolved(known, notes, at))
+
+    def _changed(self, cause: str, change: Callable[[Incident], Incident]) -> Incident | None:
+        standing = {one.id: one for one in self._lines()}.values()
+        known = next((one for one in standing if (one.cause, one.status) == (cause, IncidentStatus.OPEN)), None)
+        if known is None:
+            return None
+        changed = change(known)
+        append_line(self.path, codec.dumps(changed))
+        return changed
+
+    def _lines(self) -> list[Incident]:
+        lines = self.path.read_bytes().splitlines() if self.path.exists() else []
+        found = []
+        for line in lines:
+            try:
+                found.append(codec.loads(Incident, line))
+            except ContractError:  # torn by a crash
+                continue
+        return found

@@ -9,6 +9,7 @@ from agent.ports import JournalPort
 from mend.contracts.decision import DecisionLogLine, DecisionResult, ToolResult
 from mend.contracts.incident import Incident, Severity
 from mend.contracts.mapping import MappedField
+from mend.incidents.lifecycle import opened
 from mend.incidents.log import IncidentLog
 from mend.runtime.errors import UserError
 from mend.store.decisions import Decisions
@@ -22,11 +23,32 @@ class StoreIncidents:
         self.log = log
 
     def open(
-        self, incident_type: str, summary: str, context: dict[str, Any], severity: Severity, at: datetime
+        self,
+        incident_type: str,
+        summary: str,
+        context: dict[str, Any],
+        severity: Severity,
+        at: datetime,
+        *,
+        cause: str | None = None,
     ) -> Incident:
         """Log the incident and mark it as brought before a person."""
-        opened = self.log.log_incident(str(uuid4()), incident_type, summary, severity, at, context=context)
-        return self.log.escalate_incident(opened.id, "", at)
+        known = self.log.find_open(cause) if cause else None
+        if known:
+            return self.log.note_incident(known.id, summary, at)
+        incident = opened(str(uuid4()), incident_type, summary, severity, at, context=context)
+        self.log.add_incident(replace(incident, cause=cause))
+        return self.log.escalate_incident(incident.id, "", at)
+
+    def note(self, cause: str, note: str, at: datetime) -> Incident | None:
+        """Note it in the log."""
+        known = self.log.find_open(cause)
+        return self.log.note_incident(known.id, note, at) if known else None
+
+    def resolve(self, cause: str, notes: str, at: datetime) -> Incident | None:
+        """Resolve it in the log."""
+        known = self.log.find_open(cause)
+        return self.log.resolve_incident(known.id, notes, at) if known else None
 
 
 class StoreMappings:

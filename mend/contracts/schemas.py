@@ -12,6 +12,7 @@ from mend.contracts.incident import Incident
 from mend.contracts.mapping import Mapping
 from mend.contracts.quality import QualityResults
 from mend.contracts.report import RunReport
+from mend.contracts.settled import SettledManifest
 
 FOLDER = Path(__file__).parents[2] / "docs" / "schemas"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -22,6 +23,7 @@ CONTRACTS: dict[str, type[Any]] = {
     "decision_log_line": DecisionLogLine,
     "incident": Incident,
     "mapping": Mapping,
+    "manifest": SettledManifest,
 }
 """Name of the schema → contract; a file of that name holds such a document."""
 

@@ -2,17 +2,28 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 
 from mend.contracts.drift import AddedField, Drift, RemovedField, RetypedField
+from mend.contracts.report import RunReport
 from mend.contracts.schema import Field
 from mend.curate.tally import FieldCount, PartitionCount, Tally
 from mend.runtime.pipeline_file import DriftShares
 
 
-def find_drift(tally: Tally, fields: Sequence[Field], shares: DriftShares) -> Drift:
+def find_drift(
+    tally: Tally,
+    fields: Sequence[Field],
+    shares: DriftShares,
+    *,
+    decided: AbstractSet[str] = frozenset(),
+    carried: AbstractSet[str] = frozenset(),
+) -> Drift:
     """Compare each difference with the share of the run's events that makes it drift.
 
-    A field also counts as removed or retyped when that holds for everything after some offset of a partition.
+    A field also counts as removed or retyped when that holds for everything after some offset of a partition, and an
+    optional one as removed when it is in no event of the run but in those of the last one (`carried`). An unknown field
+    that was `decided` about, and stays among the rescued, is no news.
     """
     events = sum(one.places.accepted + one.places.rejected + one.places.duplicate for one in tally.partitions)
     if not events:
@@ -23,18 +34,20 @@ def find_drift(tally: Tally, fields: Sequence[Field], shares: DriftShares) -> Dr
         added=tuple(
             added_field(name, counts)
             for name, counts in grouped(tally.fields, {"unknown"})
-            if total(counts) >= shares.additive * events
+            if total(counts) >= shares.additive * events and name not in decided
         ),
         removed=tuple(
             removed_field(by_name[name], counts)
-            for name, counts in grouped(tally.fields, {"missing"})
-            if is_breaking(counts, events, shares, last)
+            for name, counts in grouped(tally.fields, {"missing", "absent"})
+            if (name in carried and by_name[name].default is None and is_gone(counts, events))
+            or (by_name[name].required and is_breaking(counts, events, shares, last))
         ),
         type_changed=tuple(
             retyped_field(name, counts)
             for name, counts in grouped(tally.fields, {"type"})
             if is_breaking(counts, events, shares, last)
         ),
+        more=tally.unnamed,
     )
 
 
@@ -59,14 +72,27 @@ def is_breaking(
     return total(counts) > shares.breaking * events or any(holds_to_the_end(one, last[one.partition]) for one in counts)
 
 
+def is_gone(counts: Sequence[FieldCount], events: int) -> bool:
+    """Whether an optional field is in no event of a run of some size."""
+    return total(counts) == events >= MOST_OF_A_TAIL
+
+
+def carried_fields(last: RunReport | None, shares: DriftShares) -> frozenset[str]:
+    """Return the columns that most events of the last run had a value in: more than the share that breaks a stream."""
+    profile = last.profile if last else ()
+    return frozenset(one.column for one in profile if one.rows and 1 - one.null_rate > shares.breaking)
+
+
 MOST_OF_A_TAIL = 20
 """Events in a row that make the end of a partition's range a change and not an accident."""
 
 
 def holds_to_the_end(count: FieldCount, partition: PartitionCount) -> bool:
-    """Whether every offset from the first difference to the end of the partition's range differs."""
-    width = partition.last_offset - count.first_offset + 1
-    return count.last_offset == partition.last_offset and count.count == width and width >= MOST_OF_A_TAIL
+    """Whether every event from some offset to the end of the partition's range differs."""
+    first = count.first_offset if count.run_from is None else count.run_from
+    width = partition.last_offset - first + 1
+    filled = count.count == width if count.run_from is None else count.count >= MOST_OF_A_TAIL
+    return count.last_offset == partition.last_offset and filled and width >= MOST_OF_A_TAIL
 
 
 def span(counts: Sequence[FieldCount]) -> dict[str, int]:
@@ -89,9 +115,7 @@ def added_field(name: str, counts: Sequence[FieldCount]) -> AddedField:
 
 def removed_field(field: Field, counts: Sequence[FieldCount]) -> RemovedField:
     """Describe a field of the contract that is not carried any more."""
-    return RemovedField(
-        name=field.name, type=field.type.logical or field.type.kind, required=field.required, **span(counts)
-    )
+    return RemovedField(name=field.name, type=field.type.label, required=field.required, **span(counts))
 
 
 def retyped_field(name: str, counts: Sequence[FieldCount]) -> RetypedField:

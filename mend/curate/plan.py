@@ -1,7 +1,7 @@
 """A pipeline file compiled to the DuckDB queries of one pass."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import orjson
 import pyarrow as pa
@@ -11,18 +11,13 @@ from mend.contracts.rules import Rule, RuleSet
 from mend.contracts.schema import Field, FieldType
 from mend.curate import sql
 from mend.curate.direct import direct_event, direct_shape, direct_type
+from mend.curate.fields import came_sql, contract_fields, field_sql, micros, reason_sql, structure_of, value_reasons
 from mend.curate.predicates import failure_predicate
 from mend.curate.shapes import Shape
 from mend.runtime.pipeline_file import KAFKA_TIME, Pipeline
 
 KAFKA_COLUMNS = ("kafka_key", "kafka_topic", "kafka_partition", "kafka_offset", "kafka_timestamp")
 NOW = "processing_timestamp"
-MICROS = {"timestamp-millis": 1000, "timestamp-micros": 1}
-"""Microseconds per unit of a logical time type."""
-FIRST_MICROS, LAST_MICROS = -62_135_596_800_000_000, 253_402_300_799_999_999
-"""Years 1 to 9999: what a TIMESTAMP and every reader of Parquet can show."""
-ISO_TIME = "ISO 8601"
-"""Logical type of an event time that comes as text."""
 ADDED_KINDS = {
     "VARCHAR": ("string", "VARCHAR"),
     "BIGINT": ("long", "BIGINT"),
@@ -52,7 +47,10 @@ PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Everything that one pass needs. `columns` are the published columns in order."""
+    """Everything that one pass needs. `columns` are the published columns in order.
+
+    `decided` are the unknown fields that entered the mapping but can be no column: they stay among the rescued.
+    """
 
     pipeline: Pipeline
     rules: RuleSet
@@ -64,13 +62,14 @@ class Plan:
     reasons_sql: str
     unseen_sql: str
     parts: "Pass"
+    decided: frozenset[str] = frozenset()
     direct: pa.StructType | None = None
 
 
 def make_plan(pipeline: Pipeline, rules: RuleSet, mapping: Mapping | None = None) -> Plan:
     """Compile a pipeline with its rules and its newest mapping (fields that entered by a remap)."""
     added = added_fields(pipeline, mapping) if mapping else ()
-    fields = (*(with_time(one, pipeline) for one in pipeline.schema.fields), *(as_field(one) for one in added))
+    fields = (*contract_fields(pipeline, rules), *(as_field(one) for one in added))
     sources = (*(pipeline.source(one.name) for one in pipeline.schema.fields), *(one.source for one in added))
     columns = published_columns(pipeline, fields)
     parts = Pass(pipeline=pipeline, rules=rules, fields=fields, sources=sources, columns=columns)
@@ -87,6 +86,9 @@ def make_plan(pipeline: Pipeline, rules: RuleSet, mapping: Mapping | None = None
         unseen_sql=f"SELECT {parts.shape()}, first({types_sql(sources)}), first(json_keys(payload)) "
         f"FROM events WHERE {IS_OBJECT} GROUP BY 1 ORDER BY count(*) DESC, 1",
         parts=parts,
+        decided=frozenset(one.source for one in mapping.fields if one.added and one not in added)
+        if mapping
+        else frozenset(),
     )
 
 
@@ -102,13 +104,6 @@ def added_fields(pipeline: Pipeline, mapping: Mapping) -> tuple[MappedField, ...
         and names[index] not in taken
         and names[index] not in names[:index]
     )
-
-
-def with_time(field: Field, pipeline: Pipeline) -> Field:
-    """Mark an event time that comes as text: a text that is no time is no value."""
-    if field.name != pipeline.event_time or field.type.kind != "string":
-        return field
-    return replace(field, type=replace(field.type, logical=ISO_TIME))
 
 
 def as_field(mapped: MappedField) -> Field:
@@ -130,11 +125,6 @@ def published_columns(pipeline: Pipeline, fields: tuple[Field, ...]) -> tuple[st
         *pipeline.derived,
         *SYSTEM_COLUMNS,
     )
-
-
-def structure_of(fields: tuple[Field, ...], sources: tuple[str, ...]) -> str:
-    """Return the structure that json_transform decodes to."""
-    return orjson.dumps({source: field.type.structure for field, source in zip(fields, sources, strict=True)}).decode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,8 +191,8 @@ FROM judged
         return f"""
 WITH {self.decoded()}, {self.typed("shape_details")}, {self.derived()}
 SELECT row, list_concat(shape_reasons, list_filter([
-    {value_reasons(self.fields)},
-    {contract_reasons(contract)}
+    {value_reasons(self.fields, self.sources)},
+    {contract_reasons(contract, self.fields, self.sources)}
   ], lambda reason: reason IS NOT NULL)) AS reasons
 FROM derived ORDER BY row
 """
@@ -286,73 +276,29 @@ def types_sql(sources: tuple[str, ...]) -> str:
     return f"json_type(payload, [{', '.join(sql.json_pointer(source) for source in sources)}])"
 
 
-def field_sql(field: Field, source: str) -> str:
-    """Decode one field; a missing field takes the contract's default, a null stays a null.
-
-    A time that no calendar shows (outside the years 1 to 9999) and a number that is none decode to NULL.
-    """
-    value = f"event.{sql.name(source)}"
-    if field.has_default and field.default is not None:
-        absent = f"{value} IS NULL AND list_contains(defaulted, {sql.literal(field.name)})"
-        value = f"CASE WHEN {absent} THEN {default_sql(field)} ELSE {value} END"
-    unit = MICROS.get(field.type.logical or "")
-    if unit is not None:
-        value = f"CASE WHEN {value} BETWEEN {-(-FIRST_MICROS // unit)} AND {LAST_MICROS // unit} THEN {value} END"
-    elif field.type.logical == ISO_TIME:
-        value = f"CASE WHEN {iso_micros(value)} BETWEEN {FIRST_MICROS} AND {LAST_MICROS} THEN {value} END"
-    elif field.type.kind in {"float", "double"}:
-        value = f"CASE WHEN isfinite({value}) THEN {value} END"
-    return f"{value} AS {sql.name(field.name)}"
-
-
-def default_sql(field: Field) -> str:
-    """Write the contract's default."""
-    if not field.type.nested:
-        return sql.literal(field.default)
-    parts = (orjson.dumps(one).decode() for one in (field.default, field.type.structure))
-    return f"json_transform({', '.join(map(sql.literal, parts))})"
-
-
-def iso_micros(value: str) -> str:
-    """Microseconds of a time in text; without a zone it is UTC."""
-    return f"epoch_us(TRY_CAST({value} AS TIMESTAMPTZ))"
-
-
-def micros(field: Field) -> str:
-    """Microseconds of the event time."""
-    unit = MICROS.get(field.type.logical or "")
-    if unit is None:
-        return iso_micros(sql.name(field.name))
-    return f"{sql.name(field.name)} * {unit}"
-
-
-def value_reasons(fields: tuple[Field, ...]) -> str:
-    """Reasons of fields whose JSON type fits while their value does not."""
-    return ",\n        ".join(
-        f"CASE WHEN list_contains(present, {sql.literal(field.name)}) AND {sql.name(field.name)} IS NULL THEN "
-        + reason_sql("range", field.name, field.type.logical or field.type.kind, "out of range")
-        + " END"
-        for field in fields
-    )
-
-
-def contract_reasons(contract: list[tuple[Rule, str]]) -> str:
-    """Reasons of row rules that reject."""
+def contract_reasons(contract: list[tuple[Rule, str]], fields: tuple[Field, ...], sources: tuple[str, ...]) -> str:
+    """Reasons of row rules that reject. A derived column has no JSON type, so its own is told."""
+    came = {field.name: came_sql(source) for field, source in zip(fields, sources, strict=True)}
     return (
         ",\n        ".join(
             f"CASE WHEN {predicate} THEN "
-            + reason_sql(rule.name, rule.columns[0], rule.expectation, "fails the rule")
+            + reason_sql(rule.name, column, asked(rule), came.get(column, f"typeof({sql.name(column)})"))
             + " END"
             for rule, predicate in contract
+            for column in [rule.columns[0]]
         )
         or "NULL"
     )
 
 
-def reason_sql(rule: str, column: str, expected: str, found: str) -> str:
-    """Write a reason as a struct."""
-    parts = {"rule": rule, "column": column, "expected": expected, "found": found}
-    return "{" + ", ".join(f"'{key}': {sql.literal(value)}" for key, value in parts.items()) + "}"
+LONGEST_EXPECTED = 200
+
+
+def asked(rule: Rule) -> str:
+    """Write down what a rule expects, with its bounds."""
+    others = {"than": rule.columns[1]} if len(rule.columns) > 1 else {}
+    arguments = ", ".join(f"{key}={orjson.dumps(value).decode()}" for key, value in (others | rule.arguments).items())
+    return f"{rule.expectation}({arguments})"[:LONGEST_EXPECTED]
 
 
 def flags(rules: RuleSet, severity: str) -> list[tuple[Rule, str]]:

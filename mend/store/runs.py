@@ -1,5 +1,6 @@
 """Runs and where they stand, so that whatever died is picked up there."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypedDict, Unpack
@@ -10,7 +11,7 @@ from mend.contracts.quality import QualityResults
 from mend.contracts.report import RunReport
 from mend.runtime.errors import UserError
 from mend.store.database import Database, insert_once
-from mend.store.tables import Outcome, RunState, failures, run_ranges, runs
+from mend.store.tables import Outcome, RunState, failures, replacements, run_ranges, runs
 
 REPEATABLE = (RunState.OPENED, RunState.STAGED, RunState.AUDITED, RunState.FAILED)
 """A batch in one of these may be staged again: nothing was decided about it."""
@@ -21,8 +22,10 @@ BEFORE = {
     RunState.DECIDED: (RunState.AUDITED,),
     RunState.PUBLISHED: (RunState.DECIDED,),
     RunState.HELD: (RunState.DECIDED,),
-    RunState.VALIDATED: (RunState.PUBLISHED, RunState.HELD),
+    RunState.VALIDATED: (RunState.PUBLISHED, RunState.HELD, RunState.DISPUTED),
+    RunState.DISPUTED: (RunState.PUBLISHED, RunState.HELD, RunState.VALIDATED, RunState.DISPUTED),
     RunState.FAILED: (RunState.OPENED, RunState.STAGED, RunState.AUDITED, RunState.DECIDED),
+    RunState.REPLACED: (RunState.PUBLISHED, RunState.HELD, RunState.VALIDATED),
 }
 """From where a state can be reached."""
 
@@ -31,7 +34,8 @@ OUTCOMES = {
     RunState.HELD: Outcome.HELD,
     RunState.FAILED: Outcome.FAILED,
 }
-UNFINISHED = tuple(state for state in RunState if state not in {RunState.VALIDATED, RunState.FAILED})
+ENDED = {RunState.VALIDATED, RunState.DISPUTED, RunState.FAILED, RunState.REPLACED}
+UNFINISHED = tuple(state for state in RunState if state not in ENDED)
 
 
 class IllegalTransition(UserError):  # noqa: N818 - it names what happened
@@ -49,6 +53,7 @@ class Changes(TypedDict, total=False):
     quality: QualityResults | None
     error: str | None
     cause: str | None
+    epoch: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,11 +78,24 @@ class Run:
     quality: QualityResults | None
     error: str | None
     cause: str | None
+    epoch: int
 
     @property
     def may_be_staged(self) -> bool:
         """Whether its batch may be written (again); False once a decision about it was made."""
         return self.state in REPEATABLE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Where a run stands, without what it reported."""
+
+    run_id: str
+    pipeline: str
+    state: RunState
+    epoch: int
+    opened_at: datetime
+    ended_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,13 +169,41 @@ class Runs:
             failure = {"pipeline": pipeline, "run_id": run_id, "error": error, "cause": cause, "at": at}
             connection.execute(failures.insert().values(failure))
 
+    def plan_replacement(self, run_id: str, replaced: Iterable[str]) -> None:
+        """Say which runs the run will take the place of when it is settled; saying it again replaces the list."""
+        rows = [{"run_id": run_id, "replaced": one} for one in sorted(replaced)]
+        with self.database.transaction() as connection:
+            connection.execute(delete(replacements).where(replacements.c.run_id == run_id))
+            if rows:
+                connection.execute(replacements.insert(), rows)
+
+    def replaces(self, run_id: str) -> tuple[str, ...]:
+        """Return the runs whose place the run takes; none for a run that only reads what is new."""
+        wanted = select(replacements.c.replaced).where(replacements.c.run_id == run_id)
+        with self.database.reading() as connection:
+            return tuple(connection.scalars(wanted.order_by(replacements.c.replaced)))
+
+    def replace(self, run_id: str, at: datetime) -> None:
+        """Mark the runs whose place the run took as replaced; those that are already stay so."""
+        with self.database.transaction() as connection:
+            for one in self.replaces(run_id):
+                if _existing(connection, one).state is not RunState.REPLACED:
+                    _move(connection, one, RunState.REPLACED, at, None, {})
+
+    def abandon(self, run_id: str, why: str, at: datetime) -> None:
+        """Give up a run that changed nothing: its ranges are nobody's, and it is no failure of the pipeline."""
+        with self.database.transaction() as connection:
+            _move(connection, run_id, RunState.FAILED, at, None, {"error": why})
+            connection.execute(update(runs).where(runs.c.run_id == run_id).values(outcome=None))
+            connection.execute(delete(run_ranges).where(run_ranges.c.run_id == run_id))
+
     def get(self, run_id: str) -> Run | None:
         """Return the run, or None for an unknown one."""
         with self.database.reading() as connection:
             return _get(connection, run_id)
 
     def unfinished(self, pipeline: str) -> tuple[Run, ...]:
-        """Return the runs that are neither validated nor failed, oldest first."""
+        """Return the runs that are neither validated, disputed nor failed, oldest first."""
         wanted = select(runs).where(runs.c.pipeline == pipeline, runs.c.state.in_(UNFINISHED))
         return self._all(wanted.order_by(runs.c.opened_at, runs.c.batch_id, runs.c.run_id))
 
@@ -165,6 +211,14 @@ class Runs:
         """Return the newest runs, of one pipeline or of all, newest first."""
         wanted = select(runs).order_by(runs.c.opened_at.desc(), runs.c.batch_id.desc(), runs.c.run_id.desc())
         return self._all(wanted.where(runs.c.pipeline == pipeline if pipeline else true()).limit(limit))
+
+    def standing(self, pipeline: str | None = None) -> tuple[Standing, ...]:
+        """Return every run, oldest first, of one pipeline or of all; cheap, however many there are."""
+        columns = [runs.c[name] for name in Standing.__dataclass_fields__]
+        wanted = select(*columns).where(runs.c.pipeline == pipeline if pipeline else true())
+        with self.database.reading() as connection:
+            rows = connection.execute(wanted.order_by(runs.c.opened_at, runs.c.run_id)).mappings()
+            return tuple(Standing(**row) for row in rows)
 
     def volumes(self, run: Run, limit: int) -> tuple[int, ...]:
         """Return the accepted rows of the pipeline's published runs before this one, newest first."""

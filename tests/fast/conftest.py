@@ -1,8 +1,9 @@
 """What tests of curation share: records as Spark's Kafka source gives them, and two pipelines."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import orjson
@@ -19,6 +20,7 @@ from mend.runtime.pipeline_file import load_pipeline
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+IN_MEMORY = Path("/dev/shm")  # noqa: S108 - the file system in memory that Linux machines have
 MILLIS = int(NOW.timestamp() * 1000)
 
 
@@ -101,12 +103,23 @@ def curate(customers: Plan) -> Callable[..., Curated]:
     return one_batch
 
 
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    """Return a folder, in memory where the machine can: such tests make many files durable."""
+    if not IN_MEMORY.is_dir():
+        yield tmp_path
+        return
+    with TemporaryDirectory(dir=IN_MEMORY) as folder:
+        yield Path(folder)
+
+
 NOT_PURE = (
     "test_cli",
     "test_leash",
     "test_load_check",
     "test_plan",
     "test_publisher",
+    "test_retention",
     "test_settle",
     "test_sinks",
     "test_spark_submit",

@@ -5,19 +5,21 @@ from typing import Any, Literal
 import pytest
 
 from mend.contracts.drift import Drift
-from mend.contracts.report import Places
+from mend.contracts.report import ColumnProfile, Places, RunReport
 from mend.contracts.schema import parse_schema
-from mend.curate.drift import MOST_OF_A_TAIL, find_drift
+from mend.curate.drift import MOST_OF_A_TAIL, carried_fields, find_drift
 from mend.curate.tally import FieldCount, PartitionCount, Tally
 from mend.runtime.pipeline_file import DriftShares
 
 pytestmark = pytest.mark.spark
 
-Kind = Literal["unknown", "missing", "null", "type"]
+Kind = Literal["unknown", "missing", "absent", "null", "type"]
 FIELDS = parse_schema({
     "type": "record", "name": "R", "fields": [
         {"name": "x", "type": "long"},
         {"name": "at", "type": {"type": "long", "logicalType": "timestamp-millis"}},
+        {"name": "note", "type": ["null", "string"]},
+        {"name": "unit", "type": "string", "default": "m"},
     ],
 }).fields  # fmt: skip
 SHARES = DriftShares(additive=0.01, breaking=0.2)
@@ -30,7 +32,7 @@ def counted(kind: Kind, count: int, *, first: int = 0, last: int | None = None, 
     return FieldCount(kind=kind, count=count, first_offset=first, last_offset=end, **names)
 
 
-def drift(*fields: FieldCount, events: int = 1000, dead: int = 0, partitions: int = 1) -> Drift:
+def drift(*fields: FieldCount, events: int = 1000, dead: int = 0, partitions: int = 1, **known: Any) -> Drift:
     """Find the drift of a run of partitions with this many events each, and dead letters besides."""
     parts = tuple(
         PartitionCount(
@@ -39,7 +41,7 @@ def drift(*fields: FieldCount, events: int = 1000, dead: int = 0, partitions: in
         )
         for number in range(partitions)
     )  # fmt: skip
-    return find_drift(Tally(partitions=parts, fields=fields), FIELDS, SHARES)
+    return find_drift(Tally(partitions=parts, fields=fields), FIELDS, SHARES, **known)
 
 
 @pytest.mark.parametrize(("count", "found"), [(9, False), (10, True), (1000, True)])
@@ -70,6 +72,43 @@ def test_everything_after_an_offset_is_drift(kind: Literal["missing", "type"]) -
     assert not drift(counted(kind, tail - 1, first=1000 - tail + 1)).detected
     assert not drift(counted(kind, tail, first=1000 - tail - 1)).detected
     assert not drift(counted(kind, tail - 1, first=1000 - tail, last=999)).detected
+
+
+@pytest.mark.parametrize(("run_from", "found"), [(980, True), (981, False), (5, True)])
+def test_a_stray_before_the_end_does_not_hide_it(run_from: int, *, found: bool) -> None:
+    """What counts is the unbroken run of differing events to the end, whatever differed before."""
+    assert drift(counted("missing", 30, first=5, last=999, run_from=run_from)).detected is found
+    assert not drift(counted("missing", 19, first=5, last=999, run_from=980)).detected
+    assert not drift(counted("missing", 30, first=5, last=998, run_from=970)).detected
+
+
+def test_an_optional_field_that_most_events_had_is_gone() -> None:
+    """In no event of this run, in those of the last: removed, and not required. Once: the next run knows no better."""
+    gone = counted("absent", 1000, name="note", found="missing")
+    (removed,) = drift(gone, carried={"note"}).removed
+    assert (removed.name, removed.required, removed.count) == ("note", False, 1000)
+    assert not drift(gone).detected
+    assert not drift(counted("absent", 999, name="note"), carried={"note"}).detected
+    assert not drift(counted("absent", 1000, name="unit"), carried={"unit"}).detected
+    assert not drift(counted("absent", 19, name="note"), events=19, carried={"note"}).detected
+
+
+def test_what_most_events_had_is_read_from_the_last_report() -> None:
+    """A column with values in more than the share that breaks a stream; without a last run there is none."""
+    nulls = {"a": 0, "b": 80, "c": 79, "d": 100}
+    columns = tuple(
+        ColumnProfile(column=n, type="BIGINT", rows=100, nulls=many, distinct=1) for n, many in nulls.items()
+    )
+    report = RunReport(total_records=1, late_records=0, dq_failures=0, schema_drift_detected=False, profile=columns)
+    assert carried_fields(report, SHARES) == {"a", "c"}
+    assert carried_fields(None, SHARES) == set()
+
+
+def test_an_unknown_field_is_news_once() -> None:
+    """One that entered the mapping but can be no column stays among the rescued, and is no drift any more."""
+    field = counted("unknown", 1000, name="run_id")
+    assert drift(field).added
+    assert not drift(field, decided={"run_id"}).detected
 
 
 def test_the_end_of_each_partition_counts_for_itself() -> None:

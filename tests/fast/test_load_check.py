@@ -17,6 +17,7 @@ from mend.curate.staging import Manifest, StagedWriter, write_manifest
 from mend.runtime.settings import load_settings
 from orchestration.load_check import PlaceCount, check_load
 from orchestration.settle import held_rows, settle
+from orchestration.settled_manifest import begun
 from orchestration.workspace import Workspace, open_workspace
 
 RUN = "run-1"
@@ -59,7 +60,8 @@ def workspace(tmp_path: Path, curated: Curated, now: datetime) -> Iterator[Works
 
 def settled(workspace: Workspace, rows: Rows = Rows.PUBLISH, *hold: SegmentFilter) -> None:
     """Carry out a decision and write down what lies where, as the decision step does."""
-    settle(workspace.layout, workspace.sink, RUN, rows, hold)
+    manifest = begun(RUN, "customers", workspace.store.ledger.ranges(RUN), settled_at="2026-03-01", sparse=False)
+    settle(workspace.layout, workspace.sink, manifest, rows, hold)
     workspace.store.ledger.settle(RUN, workspace.sink.count(RUN), held_rows(workspace.layout, RUN))
 
 

@@ -43,6 +43,7 @@ def test_help_is_the_default_and_names_every_target() -> None:
         ("producer-test", "-m producer --rate 10 --duration 60 --late-rate 0.1 --drift-frequency 20"),
         ("spark-submit", "mend step run_spark_job"),
         ("bench", "-m bench.all"),
+        ("reset-data", "mend reset-data"),
         ("acceptance", "tests/acceptance.py"),
     ],
 )

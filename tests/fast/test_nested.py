@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from mend.contracts.schema import Field, parse_schema
-from mend.curate.nested import judge_text
+from mend.curate import parts
 from mend.curate.shapes import Reason
 
 pytestmark = pytest.mark.spark
@@ -19,7 +19,8 @@ FIELD = parse_schema({
             {"name": "unit", "type": "string", "default": "kg"},
             {"name": "note", "type": ["null", "string"], "default": None},
             {"name": "lines", "type": {"type": "array", "items": {
-                "type": "record", "name": "Line", "fields": [{"name": "qty", "type": "long"}]}}},
+                "type": "record", "name": "Line", "fields": [
+                    {"name": "qty", "type": "long"}, {"name": "kind", "type": "string", "default": "new"}]}}},
             {"name": "tags", "type": {"type": "map", "values": ["null", "string"]}},
         ]}}],
 }).fields[0]  # fmt: skip
@@ -27,21 +28,26 @@ GOOD: dict[str, Any] = {
     "no": 1,
     "weight": 1,
     "unit": "g",
-    "lines": [{"qty": 1}, {"qty": 2}],
+    "lines": [{"qty": 1, "kind": "old"}, {"qty": 2, "kind": "old"}],
     "tags": {"a": "b", "c": None},
 }
 
 
-def judged(field: Field = FIELD, **changes: Any) -> list[tuple[str, str, str]]:
-    """Return rule, column and found of a good value with changes; a member changed to `...` is left out."""
+def changed(changes: dict[str, Any]) -> Any:
+    """Return a good value with changes, as it is read; a member changed to `...` is left out."""
     value = {name: one for name, one in (GOOD | changes).items() if one is not ...}
-    return [(one.rule, one.column, one.found) for one in judge_text(orjson.dumps(value).decode(), field)]
+    return parts.read(orjson.dumps(value).decode())
+
+
+def judged(field: Field = FIELD, **changes: Any) -> list[tuple[str, str, str]]:
+    """Return rule, column and found of a good value with changes."""
+    return [(one.rule, one.column, one.found) for one in parts.judge(changed(changes), field, field.name)]
 
 
 def test_a_value_that_fits_has_no_reason() -> None:
-    """Records, arrays and maps that fit, with nullable members missing."""
-    assert judged() == judged(weight=...) == []
-    assert judged(weight=None, note="x", lines=[], tags={}) == []
+    """Records, arrays and maps that fit, with nullable members and those with a default missing."""
+    assert judged() == judged(weight=..., unit=...) == judged(lines=[{"qty": 1}]) == []
+    assert judged(weight=None, note="x", lines=[], tags={}) == judged(new=1) == []
 
 
 @pytest.mark.parametrize(
@@ -51,10 +57,9 @@ def test_a_value_that_fits_has_no_reason() -> None:
         ({"no": 1.5}, ("type", "order.no", "DOUBLE")),
         ({"no": True}, ("type", "order.no", "BOOLEAN")),
         ({"no": None}, ("not_null", "order.no", "null")),
-        ({"no": 2**31}, ("range", "order.no", "out of range")),
+        ({"no": 2**31}, ("range", "order.no", "BIGINT")),
         ({"no": ...}, ("required", "order.no", "missing")),
-        ({"unit": ...}, ("required", "order.unit", "missing")),
-        ({"new": 1}, ("unknown_member", "order", "BIGINT")),
+        ({"unit": None}, ("not_null", "order.unit", "null")),
         ({"lines": {}}, ("type", "order.lines", "OBJECT")),
         ({"lines": [{"qty": 1}, {"qty": "2"}]}, ("type", "order.lines.qty", "VARCHAR")),
         ({"lines": [{"qty": 1}, {}]}, ("required", "order.lines.qty", "missing")),
@@ -63,8 +68,29 @@ def test_a_value_that_fits_has_no_reason() -> None:
     ],
 )
 def test_what_does_not_fit_is_named(changes: dict[str, Any], reason: tuple[str, str, str]) -> None:
-    """Names are paths without indexes; a default inside a nested value is not filled in, so it must be there."""
+    """Names are paths without indexes."""
     assert judged(**changes) == [reason]
+    assert not parts.checker(FIELD.type)(changed(changes))
+
+
+def test_defaults_are_filled_in() -> None:
+    """A missing member takes its default, in a record and in each item of a list; what is there stays."""
+    value = changed({"unit": ..., "lines": [{"qty": 1}, {"qty": 2, "kind": "old"}]})
+    complete = parts.filled(value, FIELD.type)
+    assert (complete["unit"], complete["lines"]) == ("kg", [{"qty": 1, "kind": "new"}, {"qty": 2, "kind": "old"}])
+    assert not parts.checker(FIELD.type)(value)
+    assert parts.checker(FIELD.type)(complete)
+
+
+def test_unknown_members_are_found_where_they_are() -> None:
+    """They keep the structure around them, so that a reader finds them again."""
+    value = changed({"door": None, "lines": [{"qty": 1, "kind": "new"}, {"qty": 2, "kind": "old", "w": [1]}]})
+    assert parts.unknown(value, FIELD.type) == {"door": None, "lines": [None, {"w": [1]}]}
+    assert list(parts.unknown_places(value, FIELD.type, "order")) == [
+        ("order.lines.w", "ARRAY"),
+        ("order.door", "NULL"),
+    ]
+    assert parts.unknown(changed({}), FIELD.type) is None
 
 
 @pytest.mark.parametrize(
@@ -79,10 +105,18 @@ def test_what_does_not_fit_is_named(changes: dict[str, Any], reason: tuple[str, 
 )
 def test_what_no_reader_would_agree_on_does_not_fit(text: str, rule: str) -> None:
     """Members twice, endless nesting, numbers that are none or too large."""
-    assert [one.rule for one in judge_text(text, FIELD)] == [rule]
+    assert [one.rule for one in parts.judge(parts.read(text), FIELD, FIELD.name)] == [rule]
 
 
 def test_reasons_hold_no_value() -> None:
     """The expected type stands in the reason, the value does not."""
-    (reason,) = judge_text('{"no":"s3cr3t","weight":1,"unit":"g","lines":[],"tags":{}}', FIELD)
+    value = parts.read('{"no":"s3cr3t","weight":1,"unit":"g","lines":[],"tags":{}}')
+    (reason,) = parts.judge(value, FIELD, FIELD.name)
     assert reason == Reason(rule="type", column="order.no", expected="int", found="VARCHAR")
+
+
+def test_an_event_is_written_again_with_all_its_digits() -> None:
+    """Other members stay as they came, NaN and members that are there twice too."""
+    event = '{"n":12345678901234567890.10,"a":{"b":1},"x":NaN,"y":1,"y":2,"s":"é\\u0000"}'
+    assert parts.replaced(event, {"a": {"b": 2}}) == event.replace('"b":1', '"b":2')
+    assert parts.without(event, ("a", "y")) == '{"n":12345678901234567890.10,"x":"NaN","s":"é\\u0000"}'

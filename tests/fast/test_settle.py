@@ -2,18 +2,18 @@
 
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from itertools import count
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mend.contracts.decision import Rows, SegmentFilter
+from mend.contracts.decision import PartitionFilter, Rows, SegmentFilter
+from mend.contracts.settled import SettledManifest
 from mend.runtime.errors import UserError
 from mend.runtime.layout import Layout
 from mend.runtime.settings import load_settings
@@ -21,7 +21,7 @@ from mend.sinks.parquet import ParquetSink
 from orchestration.settle import held_rows, settle
 
 RUN = "r-1"
-IN_MEMORY = Path("/dev/shm")  # noqa: S108 - the file system in memory that Linux machines have
+THE_RUN = SettledManifest(run_id=RUN, pipeline="p", settled_at="2026-03-01T12:00:00+00:00", ranges=())
 ACCEPTED = [
     # offset, country, score, passed
     (0, "US", 1.0, True), (1, "US", 1.0, False), (2, "DE", 1.0, False), (3, None, 2.5, False), (4, None, 1.0, True),
@@ -106,16 +106,6 @@ def tree(layout: Layout) -> Tree:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Path]:
-    """Return a folder, in memory where the machine can: these tests make a thousand files durable."""
-    if not IN_MEMORY.is_dir():
-        yield tmp_path
-        return
-    with TemporaryDirectory(dir=IN_MEMORY) as folder:
-        yield Path(folder)
-
-
-@pytest.fixture
 def single(home: Path) -> Layout:
     """Return where things lie on one file system."""
     return Layout(load_settings(_env_file=None, mend_home=home, parquet_out=home / "out"))
@@ -135,7 +125,7 @@ def layout(request: pytest.FixtureRequest, single: Layout, tmp_path: Path) -> La
 def carried_out(layout: Layout, rows: Rows, *hold: SegmentFilter) -> Tree:
     """Stage a run and carry out a decision."""
     stage(layout)
-    settle(layout, ParquetSink(layout), RUN, rows, hold)
+    settle(layout, ParquetSink(layout), THE_RUN, rows, hold)
     return tree(layout)
 
 
@@ -198,12 +188,33 @@ def test_the_failing_rows_of_a_segment_are_held(
     assert held_rows(single, RUN).total() == len(first) + len(second)
 
 
+def test_the_rows_of_a_paused_partition_are_held(layout: Layout) -> None:
+    """All of them, good and bad, beside the failing ones of a segment; the other partitions are readable."""
+    stage(layout)
+    second = layout.staged(RUN) / "accepted" / SECOND
+    table = pq.read_table(second, partitioning=None)
+    write(second, table.set_column(1, "kafka_partition", pa.array([1] * table.num_rows, pa.int32())))
+    paused = (PartitionFilter(topic="t", partition=1), PartitionFilter(topic="other", partition=0))
+    for _ in range(2):
+        settle(layout, ParquetSink(layout), THE_RUN, Rows.PUBLISH_EXCEPT_PARTITION, (US,), paused)
+        rest = {name: one for name, one in tree(layout).items() if "/staging/" not in name}
+        assert rest == SETTLED | held([1], [4, 5, 6]) | published([0, 2, 3], [])
+    assert held_rows(layout, RUN) == {("t", 0): 1, ("t", 1): 3}
+
+
+def test_a_partition_that_is_not_named_is_refused(single: Layout) -> None:
+    """Nothing is moved when it is not clear which partition is paused."""
+    stage(single)
+    with pytest.raises(UserError, match="r-1: a partition is to be held, and none is named"):
+        settle(single, ParquetSink(single), THE_RUN, Rows.PUBLISH_EXCEPT_PARTITION, (US,))
+
+
 def test_a_segment_that_is_not_named_is_refused(single: Layout) -> None:
     """Nothing is published and nothing moved when it is not clear what is to be held."""
     stage(single)
     before = tree(single)
     with pytest.raises(UserError, match="r-1: a segment is to be held, and none is named"):
-        settle(single, ParquetSink(single), RUN, Rows.PUBLISH_EXCEPT_SEGMENT, ())
+        settle(single, ParquetSink(single), THE_RUN, Rows.PUBLISH_EXCEPT_SEGMENT, ())
     assert tree(single) == before
 
 
@@ -211,7 +222,7 @@ def test_a_segment_that_is_not_named_is_refused(single: Layout) -> None:
 def test_a_run_that_was_settled_stays_as_it_is(layout: Layout, rows: Rows) -> None:
     """Doing it again changes nothing."""
     after = carried_out(layout, rows, US)
-    settle(layout, ParquetSink(layout), RUN, rows, (US,))
+    settle(layout, ParquetSink(layout), THE_RUN, rows, (US,))
     assert tree(layout) == after
 
 
@@ -224,10 +235,13 @@ def test_a_run_that_is_staged_again_after_it_was_settled_stays(layout: Layout) -
 
 @pytest.mark.parametrize("rows", [Rows.HOLD, Rows.PUBLISH_EXCEPT_SEGMENT])
 def test_work_that_was_killed_is_finished(layout: Layout, guillotine: Guillotine, rows: Rows) -> None:
-    """Killed before any of its steps, and done again, it ends as if nothing had happened; no half run was readable."""
+    """Killed before any of its steps, and done again, it ends as if nothing had happened.
+
+    No half run was readable, and none without the manifest that names its files.
+    """
     expected = carried_out(layout, rows, US)
     readable = {name: offsets for name, offsets in expected.items() if name.startswith("out/")}
-    work = partial(settle, layout, ParquetSink(layout), RUN, rows, (US,))
+    work = partial(settle, layout, ParquetSink(layout), THE_RUN, rows, (US,))
     # A step of the copy takes longer: there every third one is tried, on one file system all of them.
     for kills in count(step=1 if layout.settings.home in layout.settings.published.parents else 3):
         for folder in (layout.settings.home, layout.settings.published):
@@ -236,6 +250,7 @@ def test_work_that_was_killed_is_finished(layout: Layout, guillotine: Guillotine
         killed = guillotine.cut(kills, work)
         seen = {name: offsets for name, offsets in tree(layout).items() if name.startswith("out/")}
         assert seen in ({}, readable)
+        assert not seen or layout.run_file(RUN, "manifest").exists()
         work()
         # A copy to another file system may leave its source behind; cleanup removes it with the staging folder.
         assert {name: one for name, one in tree(layout).items() if "/staging/" not in name} == expected
@@ -247,7 +262,7 @@ def test_work_that_was_killed_is_finished(layout: Layout, guillotine: Guillotine
 def test_a_run_of_nothing_is_settled(layout: Layout) -> None:
     """A run without any file is no error, in whatever way it was decided."""
     for rows in (Rows.PUBLISH, Rows.HOLD, Rows.PUBLISH_EXCEPT_SEGMENT, Rows.NOTHING):
-        settle(layout, ParquetSink(layout), RUN, rows, (US,))
+        settle(layout, ParquetSink(layout), THE_RUN, rows, (US,))
     assert tree(layout) == {}
 
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta, timezone
 from itertools import islice
 from pathlib import Path
 from time import monotonic, sleep, time
@@ -32,6 +33,7 @@ from orchestration.steps import FINISHING, StepResult
 from orchestration.workspace import Workspace, open_workspace
 from producer.anomalies import Anomalies, Message
 from producer.avro import default_schema_path, register_schemas
+from producer.kinds import KINDS, Kind, KindName
 from producer.messages import Format, messages
 from tests.real.registry import Registry, running_registry
 
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
 REPOSITORY = Path(__file__).parents[2]
 CUSTOMERS = REPOSITORY / "pipelines" / "customers.yml"
+ORDERS = REPOSITORY / "pipelines" / "orders.yml"
 SENDER = {"message.max.bytes": 20_000_000, "log_level": 0, "linger.ms": 5}
 CLEAN = Anomalies(late=0, drift_frequency=0, missing=0)
 Position = tuple[int, int]
@@ -202,18 +205,23 @@ class Flow:
         self.sent.update(places.values())
         return [places[number] for number in range(len(records))]
 
-    def send_customers(self, count: int, anomalies: Anomalies = CLEAN, **options: Any) -> list[Message]:
-        """Send the producer's events of the last minutes; returns them in the order in which they were sent."""
-        made = list(islice(customers(anomalies, **options), count))
+    def send_made(self, count: int, anomalies: Anomalies = CLEAN, **options: Any) -> list[Message]:
+        """Send the producer's events of the pipeline, of the last minutes; returns them in the order they were sent."""
+        kind = KINDS[KindName(self.workspace.pipeline.name)]
+        made = list(islice(made_events(anomalies, kind=kind, **options), count))
         self.send_messages(made)
         return made
 
-    def ingest(self) -> list[str]:
-        """Stage what is new, in the suite's Spark session."""
+    def send_customers(self, count: int, anomalies: Anomalies = CLEAN, **options: Any) -> list[Message]:
+        """Send the producer's customers."""
+        return self.send_made(count, anomalies, **options)
+
+    def ingest(self, start: dict[int, int] | None = None) -> list[str]:
+        """Stage what is new, in the suite's Spark session; without a checkpoint from `start` on."""
         from spark.ingest_job import ingest
 
         workspace = self.workspace
-        return ingest(self.spark, workspace.settings, workspace.pipeline, workspace.rules)
+        return ingest(self.spark, workspace.settings, workspace.pipeline, workspace.rules, start=start)
 
     def finish(self, run_id: str) -> list[StepResult]:
         """Audit, decide and validate a staged run."""
@@ -279,18 +287,19 @@ class Flow:
         return found == Counter(self.sent)
 
 
-def customers(
+def made_events(
     anomalies: Anomalies = CLEAN,
     *,
     seed: int = 42,
     form: Format = Format.JSON,
     start: int | None = None,
+    kind: Kind = KINDS[KindName.CUSTOMERS],
     schema_ids: Mapping[int, int] | None = None,
 ) -> Iterator[Message]:
     """Return the producer's events, beginning at `start` (epoch ms; a minute ago)."""
     begin = start or int(time() * 1000) - 60_000
-    path = default_schema_path()
-    return messages(seed, start_ts=begin, anomalies=anomalies, form=form, schema_path=path, schema_ids=schema_ids)
+    return messages(seed, start_ts=begin, anomalies=anomalies, form=form, kind=kind,
+                    schema_path=default_schema_path(kind.schema), schema_ids=schema_ids)  # fmt: skip
 
 
 def read(files: str, *, union: bool = False) -> "duckdb.DuckDBPyRelation":
@@ -326,6 +335,28 @@ def customer_event(number: int = 0, *, without: tuple[str, ...] = (), **changes:
         "plan": "premium",
         "event_ts": now - 1000,
         "version": 1,
+    }
+    return orjson.dumps({name: value for name, value in (event | changes).items() if name not in without})
+
+
+def order_event(number: int = 0, *, without: tuple[str, ...] = (), **changes: Any) -> bytes:
+    """Return a good order of now as JSON, with fields changed, added or left out; `number` makes it another one."""
+    event = {
+        "store": "london-1",
+        "order_no": 2**53 + number,
+        "status": "placed",
+        "happened_at": datetime.fromtimestamp(time() - 1, tz=timezone(timedelta(hours=1))).isoformat(),
+        "channel": "web",
+        "total": "10.03",
+        "buyer": {
+            "id": f"00000000-0000-4000-8000-{number % 10**12:012d}",
+            "full_name": "Ada Lovelace",
+            "born": -56_270,
+        },
+        "lines": [
+            {"sku": "BK-1", "quantity": 2, "unit_price": "5.00"},
+            {"sku": "BK-2", "quantity": 1, "unit_price": 0.03},
+        ],
     }
     return orjson.dumps({name: value for name, value in (event | changes).items() if name not in without})
 

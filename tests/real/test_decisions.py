@@ -1,27 +1,76 @@
-"""What is decided about real events, and what becomes of them: each condition of the table as a run of its own."""
+"""What is decided about real events, and what becomes of them: each condition of the table as a run of its own.
+
+Both pipelines take the same way; only how an event of theirs is spoilt is theirs alone.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from time import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.real.conftest import Flow, Platform, customer_event
+from tests.real.conftest import CUSTOMERS, ORDERS, Flow, Platform, customer_event, order_event
 
 pytestmark = [pytest.mark.spark, pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")]
 
 EVENTS = 200
-PEOPLE = ("US", "GB", "DE", "JP", "BR")
 Changes = Callable[[int], dict[str, Any]]
+HOUR_AGO = datetime.now(UTC) - timedelta(hours=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """How events of a pipeline are made, and spoilt: late, against a rule of quality, of another type."""
+
+    file: Path
+    make: Callable[..., bytes]
+    late: Changes
+    poor: dict[str, Any]
+    retyped: dict[str, Any]
+    segment: str
+    values: tuple[str, ...]
+
+    def event(self, number: int, spoilt: str) -> bytes:
+        """Return an event; every fifth is of the same segment."""
+        changes = {
+            "": {},
+            "late": self.late(number),
+            "poor": self.poor,
+            "retyped": self.retyped,
+            "newer": {"version": 3},
+        }
+        return self.make(number, **{self.segment: self.values[number % 5], **changes[spoilt]})
+
+
+KINDS = {
+    "customers": Kind(
+        file=CUSTOMERS,
+        make=customer_event,
+        late=lambda number: {"event_ts": int(HOUR_AGO.timestamp() * 1000) - number},
+        poor={"email": "nobody"},
+        retyped={"signup_ts": "2024-01-15"},
+        segment="country",
+        values=("US", "GB", "DE", "JP", "BR"),
+    ),
+    "orders": Kind(
+        file=ORDERS,
+        make=order_event,
+        late=lambda _: {"happened_at": HOUR_AGO.isoformat()},
+        poor={"weight_kg": -1},
+        retyped={"total": [1]},
+        segment="store",
+        values=("a", "b", "c", "d", "e"),
+    ),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
     """Two hundred events, of which some are changed, and what is to be decided about them."""
 
-    changes: Changes
+    spoilt: Callable[[int], str]
     rules: set[str]
     actions: set[str]
     published: int
@@ -34,64 +83,54 @@ class Case:
         return "escalate" in self.actions
 
 
-def late(number: int) -> dict[str, Any]:
-    """Move an event back by an hour."""
-    return {"event_ts": int(time() * 1000) - 3_600_000 - number}
-
-
-def nobody(_number: int) -> dict[str, Any]:
-    """Spoil the address."""
-    return {"email": "nobody"}
-
-
-def some(many: int, change: Changes) -> Changes:
-    """Change the first events."""
-    return lambda number: change(number) if number < many else {}
+def some(many: int, spoilt: str) -> Callable[[int], str]:
+    """Spoil the first events."""
+    return lambda number: spoilt if number < many else ""
 
 
 CASES = {
     "a newer version without new fields": Case(
-        changes=lambda _: {"version": 3}, rules={"healthy"}, actions={"continue"}, published=200
+        spoilt=some(EVENTS, "newer"), rules={"healthy"}, actions={"continue"}, published=200
     ),
-    "15 % late": Case(changes=some(30, late), rules={"late_within_limit"}, actions={"retrigger"}, published=200),
-    "more than 15 % late": Case(changes=some(31, late), rules={"late_over_limit"}, actions={"escalate"}, published=200),
-    "5 % fail a rule": Case(changes=some(10, nobody), rules={"dq_within_limit"}, actions={"continue"}, published=200),
-    "5 % fail a rule, all in one country": Case(
-        changes=lambda number: {"email": "nobody"} if number % 20 == 4 else {},
+    "15 % late": Case(spoilt=some(30, "late"), rules={"late_within_limit"}, actions={"retrigger"}, published=200),
+    "more than 15 % late": Case(
+        spoilt=some(31, "late"), rules={"late_over_limit"}, actions={"escalate"}, published=200
+    ),
+    "5 % fail a rule": Case(spoilt=some(10, "poor"), rules={"dq_within_limit"}, actions={"continue"}, published=200),
+    "5 % fail a rule, all in one segment": Case(
+        spoilt=lambda number: "poor" if number % 20 == 4 else "",
         rules={"dq_within_limit", "dq_localised"},
         actions={"quarantine"},
         published=190,
         held=10,
     ),
     "a field of another type": Case(
-        changes=some(60, lambda _: {"signup_ts": "2024-01-15"}),
+        spoilt=some(60, "retyped"),
         rules={"drift_breaking"},
         actions={"quarantine", "escalate"},
         published=140,
         rejected=60,
     ),
     "more than 5 % fail a rule": Case(
-        changes=some(11, nobody), rules={"dq_over_limit"}, actions={"escalate"}, published=0, held=200
+        spoilt=some(11, "poor"), rules={"dq_over_limit"}, actions={"escalate"}, published=0, held=200
     ),
 }
 
 
-@pytest.fixture(scope="module")
-def decided(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Flow, list[str]]]:
+@pytest.fixture(scope="module", params=list(KINDS))
+def decided(
+    platform: Platform, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[tuple[Flow, list[str]]]:
     """Run all cases, a run each, in their order."""
-    with platform.flow(tmp_path_factory.mktemp("decided"), max_events_per_run=EVENTS) as flow:
-        for case_number, case in enumerate(CASES.values()):
-            flow.send(*(event(case_number, number, case.changes) for number in range(EVENTS)), partition=0)
+    kind = KINDS[request.param]
+    with platform.flow(tmp_path_factory.mktemp("decided"), base=kind.file, max_events_per_run=EVENTS) as flow:
+        for first, case in zip(range(0, EVENTS * len(CASES), EVENTS), CASES.values(), strict=True):
+            values = [kind.event(first + number, case.spoilt(number)) for number in range(EVENTS)]
+            flow.send(*values, partition=0)
         run_ids = flow.ingest()
         for run_id in run_ids:
             flow.finish(run_id)
         yield flow, run_ids
-
-
-def event(case: int, number: int, changes: Changes) -> bytes:
-    """Return an event of a case; every fifth is of the same country."""
-    changed: dict[str, Any] = {"country": PEOPLE[number % len(PEOPLE)], **changes(number)}
-    return customer_event(case * EVENTS + number, **changed)
 
 
 @pytest.mark.parametrize("name", CASES)
