@@ -23,6 +23,7 @@ class History:
 
     `consecutive_failures` counts the pipeline's failed runs up to now, `retriggers` those already done for this
     cause. `run_id` is the run that the question is about: with it, documents of another run are refused.
+    `open_storms` are the partitions (topic/number) for whose storm of bad events a person was called already.
     `pipeline_config` may set limits of the matrix for this pipeline, under their names or below `monitoring`.
     """
 
@@ -31,6 +32,7 @@ class History:
     run_id: str | None = None
     recent_incidents: tuple[dict[str, Any], ...] = ()
     pipeline_config: dict[str, Any] = field(default_factory=dict)
+    open_storms: tuple[str, ...] = ()
     consecutive_failures: Annotated[int, Ge(0)] = 0
     retriggers: Annotated[int, Ge(0)] = 0
     job_status: Literal["success", "failed"] | None = None

@@ -14,6 +14,7 @@ from agent.matrix import Matrix, Rule, Verdict
 from agent.phrases import clean
 from agent.sanity import moment
 from agent.signals import JobStatus, Signals, signals_of
+from agent.storms import STORM, storm_cause
 from mend.contracts import codec
 from mend.contracts.decision import (
     Action,
@@ -21,6 +22,7 @@ from mend.contracts.decision import (
     ContextSummary,
     DecisionLogLine,
     DecisionResult,
+    PartitionFilter,
     Rows,
     SegmentFilter,
 )
@@ -35,6 +37,7 @@ MOST_INCIDENTS = 10
 ROWS = {
     Rows.PUBLISH: "Rows that fit the contract are published.",
     Rows.PUBLISH_EXCEPT_SEGMENT: "All but the failing rows of the segment are published.",
+    Rows.PUBLISH_EXCEPT_PARTITION: "All but the rows of the paused partitions are published.",
     Rows.HOLD: "The run's rows are held.",
     Rows.NOTHING: "Nothing is published.",
 }
@@ -70,10 +73,16 @@ def judge(context: DecisionContext, matrix: Matrix) -> Judgement:
     verdict = table.decide(signals, matrix)
     excepted = any(rule.rows is Rows.PUBLISH_EXCEPT_SEGMENT for rule in verdict.rules)
     hold = tuple(SegmentFilter(column=one.column, value=one.value) for one in signals.localised if excepted)
-    decision = result(context, verdict, hold, matrix.version)
+    decision = replace(result(context, verdict, hold, matrix.version), paused=paused(verdict, signals))
     return Judgement(
         context=context, verdict=verdict, decision=decision, acts=plan(context, verdict, decision, signals)
     )
+
+
+def paused(verdict: Verdict, signals: Signals) -> tuple[PartitionFilter, ...]:
+    """Return the partitions whose rows are not published."""
+    excepted = any(rule.rows is Rows.PUBLISH_EXCEPT_PARTITION for rule in verdict.rules)
+    return tuple(one.filter for one in (*signals.storms_new, *signals.storms_known)) if excepted else ()
 
 
 def judge_failure(context: DecisionContext, error: Exception) -> Judgement:
@@ -135,9 +144,35 @@ def plan(context: DecisionContext, verdict: Verdict, decision: DecisionResult, s
         acts.append(retrigger(context, signals))
     acts += quarantines(decision, verdict)
     acts += calls(decision, verdict)
-    if Action.ESCALATE in decision.actions:
-        acts.append(escalation(context, verdict, decision))
+    acts += storm_acts(context, verdict, decision, signals)
+    others = tuple(rule for rule in verdict.rules if Action.ESCALATE in rule.actions and not about_storms(rule))
+    if others:
+        acts.append(escalation(context, verdict, decision, others))
     return tuple(acts)
+
+
+def about_storms(rule: Rule) -> bool:
+    """Whether a rule is about partitions, each of which has an incident of its own."""
+    return rule.rows is Rows.PUBLISH_EXCEPT_PARTITION
+
+
+def storm_acts(context: DecisionContext, verdict: Verdict, decision: DecisionResult, signals: Signals) -> Iterator[Act]:
+    """Call a person once for each storm; as it goes on its incident is kept up to date, and at its end resolved."""
+    pipeline = context.run_report.pipeline if isinstance(context.run_report, RunReport) else None
+    run = decision.run_id or "unknown"
+    calling = tuple(rule for rule in verdict.rules if about_storms(rule) and Action.ESCALATE in rule.actions)
+    for one in signals.storms_new if calling else ():
+        call = escalation(context, verdict, decision, calling)
+        says = f"{one}: its events are kept and not published until it is good again."
+        params = {"summary": says, "incident_type": STORM, "cause": storm_cause(pipeline, one.name)}
+        yield replace(call, target=params["cause"], params=call.params | params)
+    for one in signals.storms_known:
+        cause = storm_cause(pipeline, one.name)
+        yield Act(tool="update_incident", target=cause, params={"cause": cause, "note": f"{run}: {one}"})
+    for name in signals.storms_over:
+        cause = storm_cause(pipeline, name)
+        notes = f"{run}: {name} is good again, reading goes on; what was held stays in quarantine"
+        yield Act(tool="resolve_incident", target=cause, params={"cause": cause, "notes": notes})
 
 
 def remap(context: DecisionContext) -> Act:
@@ -179,11 +214,13 @@ def quarantines(decision: DecisionResult, verdict: Verdict) -> Iterator[Act]:
             continue
         in_segments = rule.rows is Rows.PUBLISH_EXCEPT_SEGMENT
         segments = [{"column": one.column, "value": one.value} for one in decision.hold] if in_segments else []
-        source = f"staging/run={run}" if in_segments else f"quarantine/run={run}"
+        partitions = [codec.to_dict(one) for one in decision.paused] if about_storms(rule) else []
+        source = f"staging/run={run}" if segments or partitions else f"quarantine/run={run}"
+        named = {"partitions": partitions} if partitions else {}
         yield Act(
             tool="quarantine_records",
             target=rule.id,
-            params={"filter_condition": segments, "source_path": source, "reason": rule.id},
+            params={"filter_condition": segments, "source_path": source, "reason": rule.id, **named},
         )
 
 
@@ -196,9 +233,11 @@ def calls(decision: DecisionResult, verdict: Verdict) -> Iterator[Act]:
                 yield Act(tool=call.tool, target=f"{rule.id}/{at}", params=call.params)
 
 
-def escalation(context: DecisionContext, verdict: Verdict, decision: DecisionResult) -> Act:
-    """Call a person, with the context that they need."""
-    rule: Rule = verdict.gravest
+def escalation(
+    context: DecisionContext, verdict: Verdict, decision: DecisionResult, rules: tuple[Rule, ...] = ()
+) -> Act:
+    """Call a person, with the context that they need. Of some rules the gravest names the incident, else of all."""
+    rule: Rule = replace(verdict, rules=rules or verdict.rules).gravest
     facts = {
         "run_id": decision.run_id,
         "rules": list(decision.rules),

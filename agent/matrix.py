@@ -146,10 +146,15 @@ def united(rules: list[Rule]) -> tuple[Action, ...]:
 
 
 def strictest(rules: list[Rule], signals: Signals) -> Rows:
-    """Return the strictest outcome for the rows; all are held where no segment is known that could be excepted."""
-    rows = max((rule.rows for rule in rules), key=list(Rows).index)
-    nowhere = rows is Rows.PUBLISH_EXCEPT_SEGMENT and not signals.localised
-    return Rows.HOLD if nowhere else rows
+    """Return the strictest outcome for the rows; all are held where nothing is known that could be excepted."""
+    wanted = [rule.rows for rule in rules]
+    named = {
+        Rows.PUBLISH_EXCEPT_SEGMENT: signals.localised,
+        Rows.PUBLISH_EXCEPT_PARTITION: (*signals.storms_new, *signals.storms_known),
+    }
+    if any(one in named and not named[one] for one in wanted):
+        wanted.append(Rows.HOLD)
+    return max(wanted, key=list(Rows).index)
 
 
 def holds(when: When, signals: Signals) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from mend.contracts.decision import DecisionLogLine, DecisionResult, SegmentFilter, ToolResult
+from mend.contracts.decision import DecisionLogLine, DecisionResult, PartitionFilter, SegmentFilter, ToolResult
 from mend.contracts.incident import Incident, Severity
 
 
@@ -21,7 +21,7 @@ class Retrigger:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuarantineOrder:
-    """Rows to set aside: those of the segments that fail a rule, or the rejected ones where no segment is named."""
+    """Rows to set aside: failing ones of segments, all of partitions, or the rejected ones where nothing is named."""
 
     reason: str
     source_path: str
@@ -29,6 +29,7 @@ class QuarantineOrder:
     segments: tuple[SegmentFilter, ...]
     quarantined_at: datetime
     key: str = ""
+    partitions: tuple[PartitionFilter, ...] = ()
 
 
 class IncidentPort(Protocol):
@@ -43,8 +44,18 @@ class IncidentPort(Protocol):
         at: datetime,
         *,
         key: str = "",
+        cause: str | None = None,
     ) -> Incident:
-        """Keep a new open incident; durable on return. A key that was used before returns its incident."""
+        """Keep a new open incident; durable on return.
+
+        A key that was used before returns its incident, and so does a cause of which one is still open.
+        """
+
+    def note(self, cause: str, note: str, at: datetime) -> Incident | None:
+        """Add a note to the open incident of a cause, None if there is none."""
+
+    def resolve(self, cause: str, notes: str, at: datetime) -> Incident | None:
+        """End the open incident of a cause, None if there is none."""
 
 
 class MappingPort(Protocol):

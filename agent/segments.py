@@ -10,6 +10,7 @@ from agent.phrases import clean, quoted
 from mend.contracts.report import SegmentCount
 
 MISSING = "(missing)"
+OTHER = "(other)"
 NEGLIGIBLE = 1e-16
 
 
@@ -49,9 +50,9 @@ def localised_segments(
     outside all finds, and leave those healthy (at most `mild_share`). Where several columns qualify, the one that
     leaves fewest failures outside wins, then the one that holds fewest rows, then the first by name.
 
-    A missing value is no segment: it says what is wrong, not where.
+    A missing value is no segment: it says what is wrong, not where. Nor are all the rare values together.
     """
-    named = [one for one in segments if one.value != MISSING]
+    named = [one for one in segments if one.value not in {MISSING, OTHER}]
     columns: dict[str, list[SegmentCount]] = defaultdict(list)
     for one in named:
         columns[one.column].append(one)

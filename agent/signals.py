@@ -22,6 +22,7 @@ from agent.sanity import (
     unlike,
 )
 from agent.segments import Localised, localised_segments
+from agent.storms import StormyPartition, ended_storms, known_storms, new_storms
 from mend.contracts.drift import Drift
 from mend.contracts.quality import ExpectationResult, QualityResults
 from mend.contracts.report import RunReport
@@ -54,6 +55,7 @@ class Signals:
     """What is known about a run; None is unknown and fulfils no condition but `absent`.
 
     `dq_failures` are the failing rows that breaking drift does not explain: these have a row of their own.
+    `dead_letters` leave out those of partitions in a storm, which have rows of their own, too.
     Fields are named as in the stream, in quotes. `limits` are those in force for this pipeline.
     """
 
@@ -76,6 +78,9 @@ class Signals:
     dead_letters: int | None = None
     dead_letter_share: Fraction | None = None
     localised: tuple[Localised, ...] = ()
+    storms_new: tuple[StormyPartition, ...] = ()
+    storms_known: tuple[StormyPartition, ...] = ()
+    storms_over: tuple[str, ...] = ()
     drift_added: tuple[str, ...] = ()
     drift_untyped: tuple[str, ...] = ()
     drift_renamed: tuple[str, ...] = ()
@@ -107,7 +112,7 @@ def signals_of(context: DecisionContext, limits: Limits) -> Signals:
             audit=audit(quality, dq_failures, tuned),
             run_findings=tuple(finding(one) for one in run_failures(quality)),
         )
-    return with_report(signals, report) if isinstance(report, RunReport) else signals
+    return with_report(signals, report, context.open_storms) if isinstance(report, RunReport) else signals
 
 
 def finding(failed: ExpectationResult) -> str:
@@ -150,11 +155,16 @@ def too_old(written: str | None, context: DecisionContext, limits: Limits) -> An
     return None if context.age_vouched else stale(written, context.timestamp, limits.report_max_age_hours)
 
 
-def with_report(signals: Signals, report: RunReport) -> Signals:
-    """Add the figures of a report that can be believed."""
+def with_report(signals: Signals, report: RunReport, open_storms: tuple[str, ...]) -> Signals:
+    """Add the figures of a report that can be believed. Of partitions in a storm only the storm is judged."""
+    new, known = new_storms(report, open_storms), known_storms(report, open_storms)
+    storms = [one.storm for one in (*new, *known)]
     total = report.total_records
-    failures = max(0, report.dq_failures - explained(report.drift))
+    elsewhere = total - sum(one.records for one in storms)
+    in_storms = sum(one.rejected for one in storms)
+    failures = max(0, report.dq_failures - max(explained(report.drift), in_storms))
     dead_letters = max(report.processing_errors, report.places.dead_letter if report.places else 0)
+    dead_letters = max(0, dead_letters - sum(one.dead_letter for one in storms))
     return replace(
         with_drift(signals, report),
         total_records=total,
@@ -164,7 +174,10 @@ def with_report(signals: Signals, report: RunReport) -> Signals:
         dq_failures=failures,
         dq_share=share(failures, total),
         dead_letters=dead_letters,
-        dead_letter_share=share(dead_letters, total),
+        dead_letter_share=share(dead_letters, elsewhere) if elsewhere > 0 else share(dead_letters, total),
+        storms_new=new,
+        storms_known=known,
+        storms_over=ended_storms(report, open_storms),
         localised=localised_segments(
             report.segments, rows=judged_rows(report), failures=report.dq_failures, limits=signals.limits.localisation
         ),

@@ -1,14 +1,15 @@
 """Ports that remember instead of acting and keep the promises of the real ones, and contexts of healthy runs."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from agent.context import DecisionContext, context_from
 from agent.ports import Ports, QuarantineOrder, Retrigger
 from mend.contracts.decision import DecisionLogLine, DecisionResult, ToolResult
-from mend.contracts.incident import Incident, Severity
-from mend.incidents.lifecycle import opened
+from mend.contracts.incident import Incident, IncidentStatus, Severity
+from mend.incidents.lifecycle import noted, opened, resolved
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -28,14 +29,32 @@ class MemoryIncidents:
         at: datetime,
         *,
         key: str = "",
+        cause: str | None = None,
     ) -> Incident:
         """Keep the incident."""
         number = f"incident-{key or len(self.opened) + 1}"
         known = next((one for one in self.opened if one.id == number), None)
+        known = known or (self.note(cause, summary, at) if cause else None)
         if known:
             return known
-        self.opened.append(opened(number, incident_type, summary, severity, at, context=context))
+        incident = opened(number, incident_type, summary, severity, at, context=context)
+        self.opened.append(replace(incident, cause=cause))
         return self.opened[-1]
+
+    def note(self, cause: str, note: str, at: datetime) -> Incident | None:
+        """Replace the incident by the one with the note."""
+        return self._changed(cause, lambda known: noted(known, note, at))
+
+    def resolve(self, cause: str, notes: str, at: datetime) -> Incident | None:
+        """Replace the incident by the resolved one."""
+        return self._changed(cause, lambda known: resolved(known, notes, at))
+
+    def _changed(self, cause: str, change: Callable[[Incident], Incident]) -> Incident | None:
+        for at, one in enumerate(self.opened):
+            if (one.cause, one.status) == (cause, IncidentStatus.OPEN):
+                self.opened[at] = change(one)
+                return self.opened[at]
+        return None
 
 
 @dataclass

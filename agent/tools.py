@@ -14,8 +14,9 @@ from typing import Any
 
 from agent.phrases import clean, listed, quoted
 from agent.ports import Ports, QuarantineOrder, Retrigger
+from agent.storms import partition_name
 from mend.contracts import codec
-from mend.contracts.decision import SegmentFilter, ToolResult
+from mend.contracts.decision import PartitionFilter, SegmentFilter, ToolResult
 from mend.contracts.incident import Severity
 from mend.runtime.errors import UserError
 from mend.runtime.nearest import nearest
@@ -69,15 +70,23 @@ def quarantine_records(
     filter_condition: Sequence[Mapping[str, str]],
     source_path: str,
     reason: str = "data_quality_failure",
+    partitions: Sequence[Mapping[str, Any]] = (),
 ) -> ToolResult:
-    """Order the publishing to set aside the failing rows of segments {column, value}; of none: the rejected rows."""
+    """Order the publishing to set aside the failing rows of segments {column, value}; of none: the rejected rows.
+
+    All rows of `partitions` {topic, partition} are set aside.
+    """
     segments = tuple(codec.parse(SegmentFilter, dict(one)) for one in filter_condition)
     places = " or ".join(f"{clean(one.column)} = {quoted(one.value)}" for one in segments)
+    whole = tuple(codec.parse(PartitionFilter, dict(one)) for one in partitions)
+    of_partitions = f"the row is of {listed(partition_name(one.topic, one.partition) for one in whole)}"
+    otherwise = of_partitions if whole else "the row is rejected"
     order = QuarantineOrder(
         reason=reason,
         source_path=source_path,
-        filter_condition=f"({places}) and the row fails a rule" if segments else "the row is rejected",
+        filter_condition=f"({places}) and the row fails a rule" if segments else otherwise,
         segments=segments,
+        partitions=whole,
         quarantined_at=ports.clock(),
         key=ports.key,
     )
@@ -97,14 +106,35 @@ def notify_ops(ports: Ports, message: str, severity: str = "info", title: str = 
 
 @tool
 def escalate_incident(
-    ports: Ports, summary: str, context: dict[str, Any], severity: str = "medium", incident_type: str = "escalation"
+    ports: Ports,
+    summary: str,
+    context: dict[str, Any],
+    severity: str = "medium",
+    incident_type: str = "escalation",
+    cause: str | None = None,
 ) -> ToolResult:
-    """Open an incident for a person; severities are low, medium, high and critical."""
+    """Open an incident for a person; severities are low, medium, high, critical. Of a cause one is open at a time."""
     valid = [one.value for one in Severity]
     if severity not in valid:
         raise UserError(f"unknown severity '{severity}'.{nearest(severity, valid)}")
-    opened = ports.incidents.open(incident_type, summary, context, Severity(severity), ports.clock(), key=ports.key)
+    opened = ports.incidents.open(
+        incident_type, summary, context, Severity(severity), ports.clock(), key=ports.key, cause=cause
+    )
     return done(ports, f"incident {opened.id} is open", incident_id=opened.id, incident_type=incident_type)
+
+
+@tool
+def update_incident(ports: Ports, cause: str, note: str) -> ToolResult:
+    """Add a note to the open incident of a cause; nobody is called again."""
+    known = ports.incidents.note(cause, note, ports.clock())
+    return done(ports, f"incident {known.id} is up to date" if known else f"no incident is open about {clean(cause)}")
+
+
+@tool
+def resolve_incident(ports: Ports, cause: str, notes: str) -> ToolResult:
+    """End the open incident of a cause."""
+    known = ports.incidents.resolve(cause, notes, ports.clock())
+    return done(ports, f"incident {known.id} is resolved" if known else f"no incident is open about {clean(cause)}")
 
 
 def tools_of(module: ModuleType) -> dict[str, Tool]:

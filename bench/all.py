@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench import audit, avro, data_path, producer, prove, startup
+from bench import audit, avro, consumer, data_path, empty_run, latency, orders, producer, prove, raw_read, startup
 from bench.measure import Wish, show, wish
 
 README = Path(__file__).with_name("README.md")
@@ -18,6 +18,11 @@ BENCHES: tuple[Callable[[Wish], dict[str, Any]], ...] = (
     prove.measure,
     data_path.measure,
     avro.measure,
+    raw_read.measure,
+    consumer.measure,
+    orders.measure,
+    empty_run.measure,
+    latency.measure,
 )
 
 

@@ -19,15 +19,17 @@ class Wish:
 
     quick: bool
     json: bool
+    events: int | None = None
 
 
 def wish(purpose: str, arguments: Sequence[str] | None = None) -> Wish:
-    """Read `--quick` (fewer, smaller runs) and `--json` from the command line."""
+    """Read `--quick` (fewer, smaller runs), `--events` and `--json` from the command line."""
     parser = argparse.ArgumentParser(description=purpose)
     parser.add_argument("--quick", action="store_true", help="fewer and smaller runs")
+    parser.add_argument("--events", type=int, help="events in the topic, where the bench has one")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     chosen = parser.parse_args(arguments)
-    return Wish(quick=chosen.quick, json=chosen.json)
+    return Wish(quick=chosen.quick, json=chosen.json, events=chosen.events)
 
 
 def compare(name: str, target: str, unit: str, ours: Measure, peer: Measure, runs: int) -> dict[str, Any]:

@@ -5,7 +5,22 @@ from typing import Annotated
 
 import typer
 
-from cli import contract, demo, doctor, init, pipeline, prove, report, reset, run, setup, status, step
+from cli import (
+    backfill,
+    contract,
+    demo,
+    doctor,
+    init,
+    pipeline,
+    prove,
+    report,
+    reset,
+    run,
+    setup,
+    status,
+    step,
+    stream,
+)
 from mend.runtime.errors import UserError
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
@@ -21,7 +36,7 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for module in (demo, init, run, step, status, prove, report, doctor, setup, reset):
+for module in (demo, init, run, backfill, stream, step, status, prove, report, doctor, setup, reset):
     module.register(cli)
 cli.add_typer(pipeline.cli, name="pipeline")
 cli.add_typer(contract.cli, name="contract")

@@ -240,6 +240,7 @@ def verdict(run: RunFacts) -> Verdict:
 OUTCOMES: dict[Rows, tuple[str, Tone]] = {
     Rows.PUBLISH: ("Published", "good"),
     Rows.PUBLISH_EXCEPT_SEGMENT: ("Published, except failing rows of some segments", "care"),
+    Rows.PUBLISH_EXCEPT_PARTITION: ("Published, except some paused partitions", "care"),
     Rows.HOLD: ("Held", "care"),
     Rows.NOTHING: ("Nothing published", "bad"),
 }

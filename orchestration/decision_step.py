@@ -1,14 +1,17 @@
 """The decision of a run: gather the evidence, decide, act, and carry out what it means for the rows."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any, NoReturn
 
 from agent.causes import classify
 from agent.context import DecisionContext, History, assemble, read_quality, read_report
 from agent.decision_agent import decide_run
 from agent.sanity import Problem, anomaly
+from agent.storms import storm_cause
 from agent.wiring import store_journal, store_ports
 from mend.contracts.codec import dumps, loads, to_dict
 from mend.contracts.decision import Action, DecisionResult, Rows
@@ -16,11 +19,14 @@ from mend.contracts.mapping import MappedField
 from mend.contracts.report import RunReport
 from mend.incidents.log import incident_log
 from mend.runtime import clock
+from mend.runtime.errors import UserError
 from mend.runtime.faults import fault_point
 from mend.runtime.files import write_atomic
+from mend.runtime.pipeline_file import Pipeline
 from mend.store.sums import check_sums
 from mend.store.tables import RunState
-from orchestration.settle import held_rows, settle
+from orchestration.dead_letters import owe_dead_letters
+from orchestration.settle import held_rows, retire, settle
 from orchestration.settled_manifest import begun
 from orchestration.workspace import Workspace
 
@@ -119,15 +125,24 @@ def history(workspace: Workspace, run_id: str | None) -> History:
     """Return what came before."""
     store, name = workspace.store, workspace.pipeline.name
     now = clock.now()
-    incidents = incident_log(store, workspace.layout.ops).get_recent_incidents(at=now, days=INCIDENT_DAYS)
+    log = incident_log(store, workspace.layout.ops)
+    incidents = log.get_recent_incidents(at=now, days=INCIDENT_DAYS)
+    storms = storm_cause(name, "")
     failures = store.runs.consecutive_failures(name)
     return History(
         run_id=run_id,
         timestamp=now.isoformat(),
         recent_incidents=tuple(to_dict(one) for one in incidents[:10]),
+        open_storms=tuple((one.cause or "").removeprefix(storms) for one in log.open_incidents(storms)),
+        pipeline_config=limits_of(workspace.pipeline),
         consecutive_failures=failures,
         retriggers=max(failures - 1, 0),
     )
+
+
+def limits_of(pipeline: Pipeline) -> dict[str, Any]:
+    """Return what the pipeline asks of the matrix: fields that it refuses are not added by the machine."""
+    return {"schema_drift_auto_remap": False} if pipeline.unknown_fields == "reject" else {}
 
 
 def content_of(path: Path) -> bytes | None:
@@ -167,15 +182,34 @@ def write_mapping(workspace: Workspace) -> None:
 def settle_run(workspace: Workspace, run_id: str, decision: DecisionResult) -> None:
     """Put every event where the decision wants it, count it there, and write the counts into the ledger."""
     rows = Rows.HOLD if decision.rows is Rows.NOTHING else decision.rows
+    replaced = workspace.store.runs.replaces(run_id)
+    if replaced and rows is Rows.HOLD:
+        give_up(workspace, run_id, decision)
+    for one in replaced:
+        retire(workspace.layout, workspace.sink, one)
     ranges, at = workspace.store.ledger.ranges(run_id), clock.now()
     manifest = begun(
         run_id, workspace.pipeline.name, ranges, settled_at=at.isoformat(), sparse=workspace.pipeline.sparse
     )
-    settle(workspace.layout, workspace.sink, manifest, rows, decision.hold)
+    manifest = replace(manifest, replaces=tuple(replaced))
+    settle(workspace.layout, workspace.sink, manifest, rows, decision.hold, decision.paused)
     fault_point("published")
     published, held = workspace.sink.count(run_id), held_rows(workspace.layout, run_id)
-    accepted = sum(part.read.places.accepted for part in ranges)
+    paused = {(one.topic, one.partition) for one in decision.paused}
+    # A paused partition has its incident: that it published nothing is no failure of the pipeline.
+    read = (part.read for part in ranges)
+    accepted = sum(part.places.accepted for part in read if (part.topic, part.partition) not in paused)
     state = RunState.HELD if rows is Rows.HOLD else RunState.PUBLISHED
     with workspace.store.transaction():
         workspace.store.ledger.settle(run_id, published, held)
         workspace.store.runs.advance(run_id, state, at, published_rows=published.total() if accepted else None)
+        owe_dead_letters(workspace, run_id)
+        workspace.store.runs.replace(run_id, at)
+
+
+def give_up(workspace: Workspace, run_id: str, decision: DecisionResult) -> NoReturn:
+    """Leave the runs alone that were to be replaced: nothing is taken from readers for rows that would be held."""
+    workspace.store.runs.abandon(run_id, decision.reasoning, clock.now())
+    shutil.rmtree(workspace.layout.staged(run_id), ignore_errors=True)
+    why = f"the rows read again would be held, so nothing was replaced: {decision.reasoning}"
+    raise UserError(f"{run_id}: {why}", exit_code=3)

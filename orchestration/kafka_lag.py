@@ -1,17 +1,35 @@
 """Events that wait in a topic: the broker's end offsets against what Spark's checkpoint has committed."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import orjson
 
 from mend.runtime.errors import UserError
 
+if TYPE_CHECKING:
+    from confluent_kafka import Consumer
+
 TIMEOUT_SECONDS = 10.0
 ADDRESS = re.compile(r"(\w+://)?([^\s:/\[\]]+|\[[\da-fA-F:]+\]):\d{1,5}")
 CLIENT = {"group.id": "mend-monitor", "socket.timeout.ms": 5_000, "log_level": 0}
+
+
+class BrokerAway(UserError):  # noqa: N818 - it names what happened
+    """No broker answers; it may come back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerTopic:
+    """A topic as the broker has it: partition → earliest and end offset, and the broker's id of the topic."""
+
+    watermarks: dict[int, tuple[int, int]]
+    topic_id: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +43,9 @@ class PartitionLag:
 
     @property
     def lag(self) -> int:
-        """Events that wait."""
-        return max(self.end - max(self.committed, self.earliest), 0)
+        """Events that wait; all of them where the topic ends before the offset up to which it was read."""
+        read = self.committed if self.committed <= self.end else 0
+        return max(self.end - max(read, self.earliest), 0)
 
     @property
     def lost(self) -> int:
@@ -37,26 +56,12 @@ class PartitionLag:
 def measure_lag(
     broker: str, topic: str, checkpoint: Path, *, patience: float = TIMEOUT_SECONDS
 ) -> tuple[PartitionLag, ...]:
-    """Ask the broker; an unreachable broker or a topic that is not what it was is a UserError that says what to do."""
-    check_address(broker)
+    """Ask the broker; an unreachable broker or a topic that is not there is a UserError that says what to do."""
     committed = committed_offsets(checkpoint, topic)
-    lags = tuple(
+    return tuple(
         PartitionLag(partition=partition, earliest=earliest, end=end, committed=committed.get(partition, 0))
-        for partition, earliest, end in watermarks(broker, topic, patience)
+        for partition, (earliest, end) in broker_topic(broker, topic, patience).watermarks.items()
     )
-    check_same_topic(lags, topic, checkpoint)
-    return lags
-
-
-def check_same_topic(lags: Iterable[PartitionLag], topic: str, checkpoint: Path) -> None:
-    """Refuse a topic that was deleted and made again: its new events would count as read."""
-    for one in lags:
-        if one.committed > one.end:
-            raise UserError(
-                f"topic '{topic}' was made anew: partition {one.partition} ends at offset {one.end}, and was "
-                f"read up to {one.committed} before. To read the new topic from its beginning, remove {checkpoint}.",
-                exit_code=1,
-            )
 
 
 def check_address(broker: str) -> None:
@@ -66,15 +71,35 @@ def check_address(broker: str) -> None:
         raise UserError(f"KAFKA_BROKER: '{wrong[0]}' is no address. Write host:port, or several with commas between.")
 
 
-def watermarks(broker: str, topic: str, patience: float) -> list[tuple[int, int, int]]:
-    """Return partition, earliest and end offset of every partition of a topic."""
-    from confluent_kafka import Consumer, KafkaException, TopicPartition
+def broker_topic(broker: str, topic: str, patience: float = TIMEOUT_SECONDS) -> BrokerTopic:
+    """Ask the broker about a topic; one that is not there is a UserError, as is a broker that does not answer."""
+    found = {partition: (earliest, end) for partition, earliest, end in watermarks(broker, topic, patience)}
+    return BrokerTopic(watermarks=found, topic_id=topic_id(broker, topic, patience))
 
+
+@contextmanager
+def connected(broker: str) -> "Iterator[Consumer]":
+    """Open a client that only asks; what the broker refuses inside is a UserError."""
+    from confluent_kafka import Consumer, KafkaException
+
+    check_address(broker)
     try:
         consumer = Consumer({"bootstrap.servers": broker, **CLIENT})
     except KafkaException as error:
         raise unreachable(broker, error) from error
     try:
+        yield consumer
+    except KafkaException as error:
+        raise unreachable(broker, error) from error
+    finally:
+        consumer.close()
+
+
+def watermarks(broker: str, topic: str, patience: float) -> list[tuple[int, int, int]]:
+    """Return partition, earliest and end offset of every partition of a topic."""
+    from confluent_kafka import TopicPartition
+
+    with connected(broker) as consumer:
         found = consumer.list_topics(topic, timeout=patience).topics[topic]
         if found.error is not None:
             raise UserError(
@@ -84,23 +109,55 @@ def watermarks(broker: str, topic: str, patience: float) -> list[tuple[int, int,
             (partition, *consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=patience))
             for partition in sorted(found.partitions)
         ]
-    except KafkaException as error:
-        raise unreachable(broker, error) from error
-    finally:
-        consumer.close()
 
 
-def unreachable(broker: str, error: Exception) -> UserError:
+def offsets_at(broker: str, topic: str, at: datetime, partitions: Iterable[int]) -> dict[int, int]:
+    """Return the first offset of each partition whose record came at or after a time; its end where none did."""
+    from confluent_kafka import TopicPartition
+
+    millis = int(at.timestamp() * 1000)
+    with connected(broker) as consumer:
+        asked = [TopicPartition(topic, one, millis) for one in partitions]
+        found = {one.partition: one.offset for one in consumer.offsets_for_times(asked, timeout=TIMEOUT_SECONDS)}
+        for partition, offset in found.items():
+            if offset < 0:
+                place = TopicPartition(topic, partition)
+                found[partition] = consumer.get_watermark_offsets(place, timeout=TIMEOUT_SECONDS)[1]
+    return found
+
+
+def topic_id(broker: str, topic: str, patience: float) -> str | None:
+    """Return the broker's id of a topic, which changes when it is made anew; None where the broker has none."""
+    from confluent_kafka import KafkaException, TopicCollection
+    from confluent_kafka.admin import AdminClient
+
+    admin = AdminClient({"bootstrap.servers": broker, "socket.timeout.ms": 5_000, "log_level": 0})
+    try:
+        described = admin.describe_topics(TopicCollection([topic]), request_timeout=patience)[topic].result()
+    except KafkaException:
+        return None
+    return str(described.topic_id) if described.topic_id is not None else None
+
+
+def unreachable(broker: str, error: Exception) -> BrokerAway:
     """Say that no broker answers."""
     reason = error.args[0].str()
-    return UserError(f"no Kafka broker answers at {broker} ({reason}). Start it, or set KAFKA_BROKER.", exit_code=1)
+    return BrokerAway(f"no Kafka broker answers at {broker} ({reason}). Start it, or set KAFKA_BROKER.", exit_code=1)
 
 
 def committed_offsets(checkpoint: Path, topic: str) -> dict[int, int]:
     """Return the next offset of each partition after the last batch that Spark committed."""
     commits = [int(path.name) for path in (checkpoint / "commits").glob("*") if path.name.isdigit()]
-    if not commits:
-        return {}
-    text = (checkpoint / "offsets" / str(max(commits))).read_text(encoding="utf-8")
-    offsets = orjson.loads(text.splitlines()[-1]).get(topic, {})
-    return {int(partition): offset for partition, offset in offsets.items()}
+    return offsets_in(checkpoint / "offsets" / str(max(commits)), topic) if commits else {}
+
+
+def resume_offsets(checkpoint: Path, topic: str) -> dict[int, int]:
+    """Return the offsets at which Spark goes on: where the last committed batch ended, else where the query began."""
+    first = checkpoint / "sources" / "0" / "0"
+    return committed_offsets(checkpoint, topic) or (offsets_in(first, topic) if first.exists() else {})
+
+
+def offsets_in(path: Path, topic: str) -> dict[int, int]:
+    """Read the offsets of a topic from a file of the checkpoint."""
+    line = path.read_text(encoding="utf-8").splitlines()[-1].removeprefix("v1")
+    return {int(partition): offset for partition, offset in orjson.loads(line).get(topic, {}).items()}

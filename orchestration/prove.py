@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mend.proof.evidence import manifests
-from mend.proof.facts import Interval, Statement
+from mend.proof.facts import Interval, Statement, in_life
 from mend.proof.prove import Known, Place, Proof, Proven, Scope, prove
 from mend.runtime.errors import UserError
 from mend.runtime.files import write_json
@@ -77,12 +77,18 @@ def fingerprint(settings: Settings, store: Store) -> object:
 
 def with_store(known: Known, store: Store) -> Known:
     """Add what the store says now; states first, so that a run that is settled in between counts as open."""
-    states = {one.run_id: (one.pipeline, one.state.value) for one in store.runs.standing()}
+    standing = store.runs.standing()
+    states = {one.run_id: (one.pipeline, one.state.value) for one in standing}
+    lost: dict[Place, list[Interval]] = defaultdict(list)
+    for loss in (one for name in {run.pipeline for run in standing} for one in store.losses.of(name)):
+        where = in_life((loss.topic, loss.partition), loss.epoch)
+        lost[loss.pipeline, *where].append((loss.from_offset, loss.until_offset))
     ledger: dict[str, list[Statement]] = defaultdict(list)
     for part in store.ledger.every_range():
         ledger[part.run_id].append(statement(part))
     before = {(one.pipeline, one.topic, one.partition): one.verified_through for one in store.proofs.all()}
-    return replace(known, states=states, ledger=ledger, verified=before)
+    lives = {one.run_id: one.epoch for one in standing}
+    return replace(known, states=states, ledger=ledger, lives=lives, lost=lost, verified=before)
 
 
 def statement(part: LedgerRange) -> Statement:
@@ -114,7 +120,8 @@ def asked_broker(settings: Settings, store: Store, scope: Scope) -> tuple[dict[P
             if "no Kafka broker" in str(error):
                 break
             continue
-        found |= {(pipeline, topic, partition): (low, high) for partition, low, high in marks}
+        life = store.topics.epoch(pipeline, topic)
+        found |= {(pipeline, *in_life((topic, partition), life)): (low, high) for partition, low, high in marks}
     return found, tuple(notes)
 
 

@@ -69,6 +69,12 @@ class Judge:
         pipeline = self.workspace.pipeline
         return with_store(Known(sparse=frozenset({pipeline.name} if pipeline.sparse else ())), self.workspace.store)
 
+    @cached_property
+    def oldest_at_work(self) -> datetime:
+        """From when on the duplicate horizon counts: a run that waits to be staged again looks back from then."""
+        waiting = self.workspace.store.runs.unfinished(self.workspace.pipeline.name)
+        return min([self.now, *(run.opened_at for run in waiting)])
+
     def verdicts(self) -> Iterator[Goes | Stays]:
         """Look at everything of the pipeline that is there."""
         layout, store = self.workspace.layout, self.workspace.store
@@ -100,7 +106,7 @@ class Judge:
         layout, horizon = self.workspace.layout, self.workspace.pipeline.duplicate_horizon
         if layout.staged(run.run_id).exists():
             yield Goes(run_id=run.run_id, what="staging", path=layout.staged(run.run_id), policy="validated", counts={})
-        if run.opened_at < self.now - horizon and layout.settled_keys(run.run_id).exists():
+        if run.opened_at < self.oldest_at_work - horizon and layout.settled_keys(run.run_id).exists():
             path, policy = layout.settled_keys(run.run_id), f"duplicate_horizon: {spoken(horizon)}"
             yield Goes(run_id=run.run_id, what="keys", path=path, policy=policy, counts={})
 

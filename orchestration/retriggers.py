@@ -33,3 +33,13 @@ def is_due(request: dict[str, Any], now: datetime) -> bool:
     """Whether the moment before which a request must not start has passed; one without a moment is due at once."""
     start = request["execution_date"]
     return start is None or datetime.fromisoformat(start) <= now
+
+
+def seconds_until_due(path: Path, now: datetime) -> float:
+    """Return how long the first request has to wait, 0 when one is due or nobody asked."""
+    try:
+        starts = [one["execution_date"] for one in orjson.loads(path.read_bytes())["requests"]]
+        moments = [datetime.fromisoformat(one) for one in starts if one is not None]
+    except (OSError, ValueError, TypeError, KeyError):
+        return 0.0
+    return max((min(moments) - now).total_seconds(), 0.0) if moments else 0.0

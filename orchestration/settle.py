@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mend.contracts.codec import ContractError
-from mend.contracts.decision import Rows, SegmentFilter
+from mend.contracts.decision import PartitionFilter, Rows, SegmentFilter
 from mend.contracts.settled import SettledManifest
 from mend.curate import sql
 from mend.curate.counts import MISSING_SEGMENT
@@ -23,8 +23,18 @@ from mend.sinks.parquet import count_rows, move_folder
 from mend.sinks.port import PartitionRows, Sink
 from orchestration.settled_manifest import HELD, vouch
 
+CARRIED = "carried"
+EXCEPT = {Rows.PUBLISH_EXCEPT_SEGMENT, Rows.PUBLISH_EXCEPT_PARTITION}
 
-def settle(layout: Layout, sink: Sink, run: SettledManifest, rows: Rows, hold: Sequence[SegmentFilter]) -> None:
+
+def settle(
+    layout: Layout,
+    sink: Sink,
+    run: SettledManifest,
+    rows: Rows,
+    hold: Sequence[SegmentFilter],
+    paused: Sequence[PartitionFilter] = (),
+) -> None:
     """Move a staged run: quarantine and dead letters first, then the manifest, and what readers see last.
 
     So there is no moment at which a readable file is named by no manifest.
@@ -32,10 +42,11 @@ def settle(layout: Layout, sink: Sink, run: SettledManifest, rows: Rows, hold: S
     run_id = run.run_id
     staged = layout.staged(run_id)
     forget_unnamed(staged)
-    if rows is Rows.PUBLISH_EXCEPT_SEGMENT:
-        if not hold:
-            raise UserError(f"{run_id}: a segment is to be held, and none is named. Nothing was moved.", exit_code=3)
-        split_segments(staged, hold)
+    if rows in EXCEPT:
+        kind, named = ("segment", hold) if rows is Rows.PUBLISH_EXCEPT_SEGMENT else ("partition", paused)
+        if not named:
+            raise UserError(f"{run_id}: a {kind} is to be held, and none is named. Nothing was moved.", exit_code=3)
+        set_aside(staged, aside_condition(hold, paused))
     for reason in sorted((staged / "rejected").glob("reason=*")):
         move_once(reason, layout.quarantine(run_id) / reason.name)
     move_once(staged / "dead_letters", layout.dead_letters(run_id))
@@ -44,11 +55,42 @@ def settle(layout: Layout, sink: Sink, run: SettledManifest, rows: Rows, hold: S
     move_once(staged / "held", layout.quarantine(run_id) / HELD)
     if rows is Rows.HOLD:
         move_once(staged / "accepted", layout.quarantine(run_id) / HELD)
-    publishes = rows in {Rows.PUBLISH, Rows.PUBLISH_EXCEPT_SEGMENT}
-    vouch(layout, run, staged / "accepted" if publishes else None)
-    if publishes:
+    publishes = rows is Rows.PUBLISH or rows in EXCEPT
+    accepted = with_carried(staged) if publishes else None
+    vouch(layout, run, accepted)
+    if accepted is not None:
         fault_point("before_publish")
-        sink.publish(run_id, staged / "accepted")
+        sink.publish(run_id, accepted)
+
+
+def with_carried(staged: Path) -> Path:
+    """Return the folder to publish; rows carried over from replaced runs and the new ones meet in one of their own.
+
+    File by file, so that it can be repeated; carried rows never lie where a segment is split off.
+    """
+    if not staged.exists() or not ((staged / CARRIED).exists() or meeting(staged).exists()):
+        return staged / "accepted"
+    for place in (CARRIED, "accepted"):
+        for path in sorted((staged / place).rglob("*.parquet")):
+            target = meeting(staged) / path.relative_to(staged / place)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path.rename(target)
+    return meeting(staged)
+
+
+def meeting(staged: Path) -> Path:
+    """Return the folder beside a staged run where what is published of it is put together."""
+    return staged.with_name(f"publish-{staged.name}")
+
+
+def retire(layout: Layout, sink: Sink, run_id: str) -> None:
+    """Take a run that is replaced out of every place; it stays below `replaced/` until retention ends. Repeatable."""
+    into = layout.replaced(run_id)
+    sink.retract(run_id, into / "published")
+    move_once(layout.quarantine(run_id), into / "quarantine")
+    move_once(layout.dead_letters(run_id), into / "dead_letters")
+    move_once(layout.duplicates(run_id), into / "duplicates")
+    move_once(layout.settled_keys(run_id), into / "keys")
 
 
 def forget_unnamed(staged: Path) -> None:
@@ -70,19 +112,18 @@ def held_rows(layout: Layout, run_id: str) -> PartitionRows:
     return count_rows(folder) if folder.exists() else Counter()
 
 
-def split_segments(staged: Path, hold: Sequence[SegmentFilter]) -> None:
-    """Set the failing rows of segments aside: accepted files lose them, `held` gets them.
+def set_aside(staged: Path, condition: str) -> None:
+    """Set rows aside: accepted files lose them, `held` gets them.
 
     A file is replaced only after its held rows are written, and the held file has the accepted file's name: repeating
     it after a crash gives the same files.
     """
     import duckdb
 
-    failing_sql = failing_condition(hold)
     with duckdb.connect(config={"threads": 1}) as db:
         for path in sorted((staged / "accepted").rglob("*.parquet")):
             table = pq.read_table(path, partitioning=None)
-            failing = db.from_arrow(table).project(failing_sql).to_arrow_table().column(0)
+            failing = db.from_arrow(table).project(condition).to_arrow_table().column(0)
             if pc.any(failing).as_py():
                 aside = staged / "held" / path.relative_to(staged / "accepted")
                 split_file(path, aside, table, failing)
@@ -97,6 +138,12 @@ def split_file(path: Path, aside: Path, table: pa.Table, failing: pa.ChunkedArra
     sync_files((aside, replacement))
     fault_point("segment_split")
     replacement.replace(path)
+
+
+def aside_condition(hold: Sequence[SegmentFilter], paused: Sequence[PartitionFilter]) -> str:
+    """Return the condition of rows that are not published: failing ones of segments, all of paused partitions."""
+    partitions = (f"(kafka_topic = {sql.literal(one.topic)} AND kafka_partition = {one.partition})" for one in paused)
+    return " OR ".join([*([failing_condition(hold)] if hold else []), *partitions])
 
 
 def failing_condition(hold: Sequence[SegmentFilter]) -> str:

@@ -1,4 +1,4 @@
-"""Start the ingest job as a process of its own and wait for it."""
+"""Start the ingest job as a process of its own, and end it with all that it started."""
 
 import os
 import re
@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,29 +33,49 @@ class JobResult:
     log: Path
 
 
-def run_ingest_job(workspace: Workspace, *, lag: int | None) -> JobResult:
+def run_ingest_job(workspace: Workspace, *, lag: int | None, start: Mapping[int, int] | None = None) -> JobResult:
     """Run the job to its end; its own words go to a log file. Ctrl-C and SIGTERM end the job too, then are raised."""
+    return run_job(workspace, command(workspace, lag, start))
+
+
+def run_job(workspace: Workspace, words: list[str]) -> JobResult:
+    """Run a job that stages runs and says their ids at its end."""
+    log = log_file(workspace)
+    with term_as_interrupt(), started(workspace, words, log) as process:
+        stdout, _ = process.communicate()
+    run_ids = said(stdout) if process.returncode == 0 else None
+    if run_ids is None:
+        return JobResult(run_ids=(), error=root_cause(log, process.returncode), log=log)
+    return JobResult(run_ids=run_ids, error=None, log=log)
+
+
+def log_file(workspace: Workspace) -> Path:
+    """Return where the job's own words go."""
     log = workspace.layout.ops / "logs" / "spark.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as out, term_as_interrupt():
+    return log
+
+
+@contextmanager
+def started(
+    workspace: Workspace, words: list[str], log: Path, *, stdin: int = subprocess.DEVNULL
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Start the job; whatever ends the block before the job ends it, with all that it started."""
+    with log.open("wb") as out:
         process = subprocess.Popen(
-            command(workspace, lag),
+            words,
             env=environment(workspace),
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=out,
             start_new_session=True,
             pass_fds=() if workspace.lock is None else (workspace.lock,),
         )
-        try:
-            stdout, _ = process.communicate()
-        except BaseException:
-            end(process)
-            raise
-    run_ids = said(stdout) if process.returncode == 0 else None
-    if run_ids is None:
-        return JobResult(run_ids=(), error=root_cause(log, process.returncode), log=log)
-    return JobResult(run_ids=run_ids, error=None, log=log)
+    try:
+        yield process
+    except BaseException:
+        end(process)
+        raise
 
 
 @contextmanager
@@ -80,12 +100,23 @@ def said(stdout: bytes) -> tuple[str, ...] | None:
         return None
 
 
-def command(workspace: Workspace, lag: int | None) -> list[str]:
-    """Return the job's command line."""
+def command(workspace: Workspace, lag: int | None, start: Mapping[int, int] | None = None) -> list[str]:
+    """Return the job's command line; `start` is where a query without a checkpoint begins."""
+    words = [*job_words(workspace), *(["--lag", str(lag)] if lag is not None else [])]
+    return words + (["--start", offsets_json(start)] if start else [])
+
+
+def job_words(workspace: Workspace) -> list[str]:
+    """Return what every job's command line begins with: pipeline and jars, unless the cluster brings those."""
     jars = ",".join(str(jar) for jar in workspace.spark.jars)
     words = [sys.executable, "-m", "spark.ingest_job", "--pipeline", str(workspace.pipeline.path)]
-    told = {"--jars": jars or None, "--lag": lag, "--lock": workspace.lock}
+    told = {"--jars": jars or None, "--lock": workspace.lock}
     return words + [word for name, value in told.items() if value is not None for word in (name, str(value))]
+
+
+def offsets_json(offsets: Mapping[int, int]) -> str:
+    """Write offsets by partition as the job reads them."""
+    return orjson.dumps({str(partition): offset for partition, offset in offsets.items()}).decode()
 
 
 def environment(workspace: Workspace) -> dict[str, str]:

@@ -6,6 +6,7 @@ monitor_kafka → run_spark_job → run_data_quality → agent_decide → valida
 from collections.abc import Callable, Container
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Literal
 from uuid import uuid4
 
@@ -20,13 +21,15 @@ from mend.runtime.faults import fault_point
 from mend.store.runs import Run
 from mend.store.tables import RunState
 from orchestration.audit_step import audit_staged
+from orchestration.dead_letters import send_dead_letters
 from orchestration.decision_step import decide_about, decide_about_failure
 from orchestration.kafka_lag import measure_lag
 from orchestration.load_check import check_load
+from orchestration.offsets import check_offsets
 from orchestration.retention import ALL_INCIDENTS, Goes, Stays, judge, leaving, remove, retire
 from orchestration.retriggers import take_due
 from orchestration.spark_submit import run_ingest_job
-from orchestration.workspace import Workspace
+from orchestration.workspace import Workspace, as_started
 
 Outcome = Literal["done", "nothing_to_do", "failed", "escalated"]
 SETTLED = {RunState.PUBLISHED, RunState.HELD, RunState.VALIDATED, RunState.DISPUTED}
@@ -74,9 +77,9 @@ def run_spark_job(workspace: Workspace, *, lag: int | None = None) -> StepResult
 
     A job that fails is recorded with its cause; nothing it staged is readable.
     """
-    name = workspace.pipeline.name
+    position = check_offsets(workspace)
     asked = take_due(workspace.layout.ops / "retrigger.json", clock.now())
-    result = run_ingest_job(workspace, lag=lag)
+    result = run_ingest_job(workspace, lag=lag, start=position.start)
     if result.error is None:
         outcome: Outcome = "done" if result.run_ids else "nothing_to_do"
         message = f"{len(result.run_ids)} runs staged" if result.run_ids else "nothing new in the topic"
@@ -86,13 +89,19 @@ def run_spark_job(workspace: Workspace, *, lag: int | None = None) -> StepResult
             message=message,
             facts={"run_ids": list(result.run_ids), "retriggers_taken": asked},
         )
+    return job_failed(workspace, result.error, result.log)
+
+
+def job_failed(workspace: Workspace, error: str, log: Path) -> StepResult:
+    """Record that the job failed, with its cause and the run that it was working on."""
+    name = workspace.pipeline.name
     run_id = next((run.run_id for run in workspace.store.runs.unfinished(name) if run.state is RunState.OPENED), None)
-    workspace.store.runs.record_failure(name, run_id, result.error, classify(result.error).value, clock.now())
+    workspace.store.runs.record_failure(name, run_id, error, classify(error).value, clock.now())
     return StepResult(
         step="run_spark_job",
         outcome="failed",
-        message=f"{result.error} (log: {result.log})",
-        facts={"run_id": run_id, "error": result.error, "log": str(result.log), "run_ids": []},
+        message=f"{error} (log: {log})",
+        facts={"run_id": run_id, "error": error, "log": str(log), "run_ids": []},
     )
 
 
@@ -102,6 +111,7 @@ def run_data_quality(workspace: Workspace, run_id: str) -> StepResult:
     refuse_unless(run, NOT_BEFORE[RunState.STAGED], "staged", "run_spark_job")
     if run.state is not RunState.STAGED:
         return already("run_data_quality", run)
+    workspace = as_started(workspace, run_id)
     results = audit_staged(workspace, run)
     workspace.layout.write(run_id, "ge_results", results)
     fault_point("audit_written")
@@ -148,8 +158,11 @@ def agent_decide(workspace: Workspace, run_id: str) -> StepResult:
     run = known_run(workspace, run_id)
     refuse_unless(run, NOT_BEFORE[RunState.AUDITED], "audited", f"run_data_quality --run-id {run_id}")
     if run.state in SETTLED:
+        send_dead_letters(workspace)
         return already("agent_decide", run)
-    return decided(decide_about(workspace, run_id), run_id)
+    step = decided(decide_about(as_started(workspace, run_id), run_id), run_id)
+    send_dead_letters(workspace)
+    return step
 
 
 def agent_decide_failure(workspace: Workspace, job: StepResult) -> StepResult:

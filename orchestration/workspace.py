@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mend.contracts.rules import RuleSet
 from mend.quality.rules import load_rules
+from mend.quality.snapshot import read_snapshot
 from mend.runtime.faults import arm
 from mend.runtime.layout import Layout
 from mend.runtime.pipeline_file import Pipeline, find_pipeline, load_pipeline
@@ -55,3 +56,9 @@ def open_workspace(settings: Settings, pipeline_name: str, spark: SparkPlatform 
             sink=sink,
             spark=spark or SparkPlatform(),
         )
+
+
+def as_started(workspace: Workspace, run_id: str) -> Workspace:
+    """Return the workspace with the pipeline's files as they were when the run was staged."""
+    snapshot = read_snapshot(workspace.layout.contract(run_id))
+    return workspace if snapshot is None else replace(workspace, pipeline=snapshot[0], rules=snapshot[1])

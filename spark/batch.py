@@ -7,16 +7,18 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pyarrow.parquet as pq
+import duckdb
 
 from mend.contracts.codec import loads
 from mend.contracts.report import ColumnProfile, PartitionRange, Places, RunReport
 from mend.curate.drift import carried_fields, find_drift
-from mend.curate.duplicates import Position, find_duplicates, without
+from mend.curate.duplicates import Duplicates, drop_keys, find_duplicates, holds_any, split, write_firsts
 from mend.curate.plan import Plan
 from mend.curate.profiling import profile
 from mend.curate.staging import Manifest, StagedFile, TaskResult, write_manifest
-from mend.curate.tally import Tally, merge
+from mend.curate.storms import find_storms
+from mend.curate.tally import Tally, merge, moved
+from mend.quality.snapshot import versions, write_snapshot
 from mend.runtime import clock
 from mend.runtime.errors import UserError
 from mend.runtime.faults import fault_point
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 HALF_STAGED = {RunState.OPENED, RunState.FAILED}
+LOOKS = 5
+CARRIED = "carried"
+"""Begins the name of files whose rows a backfill takes over from the runs that it replaces."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +51,8 @@ class Job:
     checkpoint: Path
     lag_before: int | None = None
     registry: RegistryAddress | None = None
+    epoch: int = 0
+    replaces: frozenset[str] = frozenset()
 
     def run_id(self, batch_id: int) -> str:
         """Return the id of a batch's run: a replayed batch has the id it had before."""
@@ -80,7 +87,7 @@ def stage_batch(job: Job, frame: "DataFrame", batch_id: int) -> str | None:
     shutil.rmtree(folder, ignore_errors=True)
     results = run_tasks(job, frame, run, folder, began)
     fault_point("files_staged")
-    files, tally = drop_duplicates(job, run_id, folder, results, began)
+    files, tally = drop_duplicates(job, run_id, folder, results, run.opened_at)
     write_manifest(
         folder,
         Manifest(
@@ -90,12 +97,19 @@ def stage_batch(job: Job, frame: "DataFrame", batch_id: int) -> str | None:
     fault_point("manifest_written")
     report = make_report(job, run_id, ranges, tally, [folder / one.path for one in files if one.place == "accepted"])
     report = with_times(report, began, clock.now())
+    write_snapshot(job.layout.contract(run_id), job.plan.pipeline, job.plan.rules)
     job.layout.write(run_id, "run_report", report)
     fault_point("report_written")
     with job.store.transaction():
         job.store.ledger.record_ranges(run_id, report.partitions)
         job.store.runs.advance(
-            run_id, RunState.STAGED, clock.now(), attempt=run.attempts, report=report, job_status="success"
+            run_id,
+            RunState.STAGED,
+            clock.now(),
+            attempt=run.attempts,
+            report=report,
+            job_status="success",
+            epoch=job.epoch,
         )
     fault_point("batch_staged")
     log.info("run_staged", events=report.total_records, accepted=tally.places.accepted)
@@ -123,66 +137,70 @@ def run_tasks(job: Job, frame: "DataFrame", run: Run, folder: Path, now: datetim
 
 
 def drop_duplicates(
-    job: Job, run_id: str, folder: Path, results: Sequence[TaskResult], now: datetime
+    job: Job, run_id: str, folder: Path, results: Sequence[TaskResult], opened_at: datetime
 ) -> tuple[list[StagedFile], Tally]:
-    """Move events whose key another task or an earlier run has seen out of the accepted files."""
+    """Move events whose key another task or an earlier run has seen out of the accepted files.
+
+    The horizon ends when the run was opened for the first time: a replay long after finds what it found then.
+    """
     files = [file for result in results for file in result.files]
     tally = merge(result.tally for result in results)
-    mine = [folder / file.path for file in files if file.place == "keys"]
-    earlier = earlier_keys(job, run_id, now - job.plan.pipeline.duplicate_horizon)
-    positions = find_duplicates(mine, earlier)
-    if not positions:
+    found = duplicates_of(job, run_id, folder, files, opened_at - job.plan.pipeline.duplicate_horizon)
+    if found is None:
         return files, tally
-    rewritten = [part for file in files for part in rewrite(folder, file, positions)]
-    return rewritten, moved(tally, positions)
+    parts = [rewrite(job.plan, run_id, folder, file, found) for file in files]
+    return [file for files, _ in parts for file in files], moved(tally, merge(gone for _, gone in parts))
+
+
+def duplicates_of(
+    job: Job, run_id: str, folder: Path, files: Sequence[StagedFile], since: datetime
+) -> Duplicates | None:
+    """Look for the run's keys in earlier runs; one that is settled meanwhile moves its key files: look again."""
+    mine = {place: [folder / file.path for file in files if file.place == place] for place in ("keys", "duplicates")}
+    for _ in range(LOOKS):
+        earlier = earlier_keys(job, run_id, since)
+        try:
+            return find_duplicates(mine["keys"], earlier, mine["duplicates"], spill=folder / "spill")
+        except duckdb.IOException:
+            if all(path.exists() for path in earlier):
+                raise
+    return find_duplicates(mine["keys"], earlier_keys(job, run_id, since), mine["duplicates"], spill=folder / "spill")
 
 
 def earlier_keys(job: Job, run_id: str, since: datetime) -> list[Path]:
     """Return the key files of other runs of the pipeline inside the horizon, staged ones included.
 
-    What a dead job left half staged does not count: its events are read again, perhaps by a run of another id.
+    What a dead job left half staged does not count: its events are read again, perhaps by a run of another id. Nor do
+    runs whose place this one takes, but for those of their keys that it carries over.
     """
     opened = job.store.runs.opened_since(job.plan.pipeline.name, since)
-    runs = [one.run_id for one in opened if one.run_id != run_id and one.state not in HALF_STAGED]
-    return [path for one in runs for folder in job.layout.keys(one) for path in sorted(folder.glob("*.parquet"))]
+    others = {run_id, *job.replaces}
+    runs = [one.run_id for one in opened if one.run_id not in others and one.state not in HALF_STAGED]
+    carried = sorted((job.layout.staged(run_id) / "keys").glob(f"{CARRIED}-*.parquet"))
+    return carried + [
+        path for one in runs for folder in job.layout.keys(one) for path in sorted(folder.glob("*.parquet"))
+    ]
 
 
-def rewrite(folder: Path, file: StagedFile, positions: frozenset[Position]) -> list[StagedFile]:
-    """Split a file with duplicates in two; key files lose them, accepted files give them to the duplicates."""
-    if file.place not in {"accepted", "keys"}:
-        return [file]
-    parts = without(folder / file.path, positions)
-    if parts is None:
-        return [file]
-    kept, duplicates = parts
-    pq.write_table(kept, folder / file.path)
-    changed = [replace(file, rows=kept.num_rows, bytes=(folder / file.path).stat().st_size)]
-    if file.place == "accepted":
-        path = f"duplicates/{Path(file.path).stem}-{Path(file.path).parent.name}.parquet"
-        (folder / path).parent.mkdir(exist_ok=True)
-        pq.write_table(duplicates, folder / path)
-        size = (folder / path).stat().st_size
-        changed.append(StagedFile(path=path, place="duplicates", rows=duplicates.num_rows, bytes=size))
-    return changed
-
-
-def moved(tally: Tally, positions: frozenset[Position]) -> Tally:
-    """Count events that turned out to be duplicates as such."""
-    return replace(
-        tally,
-        partitions=tuple(
-            replace(
-                one,
-                places=replace(
-                    one.places,
-                    accepted=one.places.accepted - many,
-                    duplicate=one.places.duplicate + many,
-                ),
-            )
-            for one in tally.partitions
-            for many in [sum(position.partition == one.partition for position in positions)]
-        ),
-    )
+def rewrite(
+    plan: Plan, run_id: str, folder: Path, file: StagedFile, found: Duplicates
+) -> tuple[list[StagedFile], Tally]:
+    """Take duplicates out of a file of accepted rows or keys; returns the files that it became, and what left it."""
+    path = folder / file.path
+    if file.place == "duplicates":
+        write_firsts(path, found)
+        return [replace(file, bytes=path.stat().st_size)], Tally()
+    if file.place not in {"accepted", "keys"} or not holds_any(path, found):
+        return [file], Tally()
+    if file.place == "keys":
+        return [replace(file, rows=drop_keys(path, found), bytes=path.stat().st_size)], Tally()
+    aside = f"duplicates/{path.stem}-{path.parent.name}.parquet"
+    gone = split(path, folder / aside, found, plan, run_id)
+    many = gone.places.accepted
+    return [
+        replace(file, rows=file.rows - many, bytes=path.stat().st_size),
+        StagedFile(path=aside, place="duplicates", rows=many, bytes=(folder / aside).stat().st_size),
+    ], gone
 
 
 def make_report(
@@ -210,6 +228,8 @@ def make_report(
         drift=drift,
         segments=tally.segments,
         rules=tally.rules,
+        storms=find_storms(tally, drift, plan.pipeline.storm),
+        versions=versions(plan.pipeline, plan.rules),
         profile=tuple(
             shown(one, plan.pipeline.pii)
             for one in profile(accepted, [column for column in plan.columns if column not in NOT_PROFILED])
@@ -217,6 +237,7 @@ def make_report(
         late_rate=tally.late / total if total else None,
         dq_failure_rate=tally.failed / total if total else None,
         lag_before=job.lag_before,
+        partitions_added=tuple(one.partition for one in ranges if one.added),
     )
 
 

@@ -11,8 +11,8 @@ ADVICE = {
     "MEND_HOME or SPARK_CHECKPOINT_LOCATION to another one",
     r"schema registry": "Check that it runs at SCHEMA_REGISTRY_URL, then run again",
     r"UnknownTopicOrPartition": "Create the topic, or correct 'topic' in the pipeline file",
-    r"data may have been lost|OffsetOutOfRange|were aged out": "Kafka deleted events before they were read: keep them "
-    "longer there; to go on without them, remove the pipeline's checkpoint",
+    r"data may have been lost|OffsetOutOfRange|were aged out": "Kafka deleted events before they were read: the next "
+    "mend run names them; with 'offsets_gone: continue' in the pipeline file it goes on without them",
     r"timed? ?out|disconnected|connection|bootstrap": "Check that Kafka runs at KAFKA_BROKER, then run again",
     r"JAVA_GATEWAY": "Check Java with: mend doctor",
 }

@@ -1,19 +1,23 @@
-"""The ingest job: stage everything that is new in the pipeline's topic, then end.
+"""The ingest job: stage everything that is new in the pipeline's topic, then end; with --trigger, stay and go on.
 
 Run by `mend run`, by hand as `python -m spark.ingest_job --pipeline customers`, or with spark-submit.
-The last line of stdout is JSON: {"run_ids": […]}.
+The last line of stdout is JSON: {"run_ids": […]}. With --trigger each staged run is a line {"staged": id}, and the job
+ends when its stdin does.
 """
 
 import argparse
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from threading import Event, Thread
+from typing import TYPE_CHECKING, BinaryIO
 
 import orjson
 
+from mend.contracts.backfill import Backfill
+from mend.contracts.codec import loads
 from mend.contracts.rules import RuleSet
 from mend.curate.check import checked_plan
 from mend.curate.decoders import decoder
@@ -28,14 +32,20 @@ from mend.runtime.pipeline_file import Pipeline, find_pipeline, load_pipeline
 from mend.runtime.schema_registry import registry_address
 from mend.runtime.settings import Settings, load_settings
 from mend.store.engine import open_store
-from spark.batch import Job, stage_batch
+from spark.backfill import stage_backfill
+from spark.batch import Job
 from spark.checkpoint import forget_torn_entries
 from spark.failure import explained
 from spark.session import make_session
 from spark.source import kafka_stream
+from spark.stager import Stager
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import SparkSession
+    from pyspark.sql.streaming.readwriter import DataStreamWriter
+
+LOOK_SECONDS = 0.2
+"""How often a stream looks whether it was asked to stop."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -69,8 +79,18 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     cli.add_argument("--jars", type=jar_list, default=(), help="comma separated jars of Spark's Kafka connector")
     cli.add_argument("--lag", type=int, default=None, help="events waiting in the topic, for the report")
     cli.add_argument("--lock", type=int, default=None, help="the pipeline's lock, open, where the caller holds it")
+    cli.add_argument("--start", type=offsets, default=None, help='JSON {"partition": offset}, for a new checkpoint')
+    cli.add_argument(
+        "--backfill", type=Path, default=None, help="a file that says what to read again; nothing else is read"
+    )
+    cli.add_argument("--trigger", type=float, default=None, help="stay, and read every so many seconds")
     cli.add_argument("-v", dest="verbose", action="count", default=1)
     return cli.parse_args(arguments)
+
+
+def offsets(text: str) -> dict[int, int]:
+    """Read offsets by partition."""
+    return {int(partition): int(offset) for partition, offset in orjson.loads(text).items()}
 
 
 def jar_list(text: str) -> tuple[Path, ...]:
@@ -88,7 +108,7 @@ def run(settings: Settings, options: argparse.Namespace) -> list[str]:
     with alone(Layout(settings), pipeline.name, options.lock):
         session = make_session(settings.spark_master, name=f"mend-{pipeline.name}", jars=options.jars)
         try:
-            return ingest(session, settings, pipeline, rules, lag_before=options.lag)
+            return work(session, settings, pipeline, rules, options)
         finally:
             session.stop()
 
@@ -104,6 +124,20 @@ def alone(layout: Layout, pipeline: str, inherited: int | None) -> Iterator[None
         yield
 
 
+def work(
+    session: "SparkSession", settings: Settings, pipeline: Pipeline, rules: RuleSet, options: argparse.Namespace
+) -> list[str]:
+    """Read again, read what is new, or stay and read on: whichever was asked for."""
+    if options.backfill is not None:
+        plan = loads(Backfill, options.backfill.read_bytes())
+        return [ingest_again(session, settings, pipeline, rules, plan)]
+    if options.trigger is None:
+        return ingest(session, settings, pipeline, rules, lag_before=options.lag, start=options.start)
+    stop = stop_asked(sys.stdin.buffer)
+    ingest_forever(session, settings, pipeline, rules, trigger=options.trigger, start=options.start, stop=stop)
+    return []
+
+
 def ingest(
     session: "SparkSession",
     settings: Settings,
@@ -111,34 +145,14 @@ def ingest(
     rules: RuleSet,
     *,
     lag_before: int | None = None,
+    start: dict[int, int] | None = None,
 ) -> list[str]:
     """Stage what is new; returns the ids of the runs. A batch whose job died is staged again under the same id."""
-    layout = Layout(settings)
-    checkpoint = layout.checkpoint(pipeline.name)
     run_ids: list[str] = []
-    forget_torn_entries(checkpoint)
-    registry = registry_address(settings)
     with open_store(settings.store_url) as store:
-        plan = make_plan(pipeline, rules, store.mappings.current(pipeline.name))
-
-        def stage(frame: "DataFrame", batch_id: int) -> None:
-            job = Job(
-                plan=plan, layout=layout, store=store, query_id=query_id(checkpoint), checkpoint=checkpoint,
-                lag_before=lag_before, registry=registry,
-            )  # fmt: skip
-            run_id = stage_batch(job, frame, batch_id)
-            if run_id is not None:
-                run_ids.append(run_id)
-
-        stream = kafka_stream(
-            session, broker=settings.kafka_broker, topic=pipeline.topic, most_events=pipeline.max_events_per_run
-        )
-        query = (
-            stream.writeStream.foreachBatch(stage)
-            .option("checkpointLocation", str(checkpoint))
-            .trigger(availableNow=True)
-            .start()
-        )
+        stager = Stager(settings, store, pipeline, rules, said=run_ids.append, lag_before=lag_before)
+        writer = new_events(session, settings, stager, start).trigger(availableNow=True)
+        query = writer.start()
         limit = settings.processing_duration_minutes
         if not query.awaitTermination(limit * 60):
             query.stop()
@@ -146,10 +160,93 @@ def ingest(
     return run_ids
 
 
-def query_id(checkpoint: Path) -> str:
-    """Return the id that Spark gave the query when its checkpoint was made."""
-    found: str = orjson.loads((checkpoint / "metadata").read_bytes())["id"]
-    return found
+def ingest_again(
+    session: "SparkSession", settings: Settings, pipeline: Pipeline, rules: RuleSet, plan: Backfill
+) -> str:
+    """Stage a backfill as one run; returns its id."""
+    with open_store(settings.store_url) as store:
+        job = Job(
+            plan=make_plan(pipeline, rules, store.mappings.current(pipeline.name)),
+            layout=Layout(settings),
+            store=store,
+            query_id="",
+            checkpoint=Path(),
+            epoch=plan.epoch,
+            replaces=frozenset(plan.replaces),
+        )
+        return stage_backfill(session, job, plan, settings.kafka_broker)
+
+
+def ingest_forever(
+    session: "SparkSession",
+    settings: Settings,
+    pipeline: Pipeline,
+    rules: RuleSet,
+    *,
+    trigger: float,
+    start: dict[int, int] | None,
+    stop: Event,
+) -> None:
+    """Stage a run every `trigger` seconds, each said on a line of stdout, until asked to stop; finishes the last."""
+    with open_store(settings.store_url) as store:
+        stager = Stager(settings, store, pipeline, rules, said=say, stop=stop)
+        query = new_events(session, settings, stager, start).trigger(processingTime=f"{trigger} seconds").start()
+        try:
+            while not query.awaitTermination(LOOK_SECONDS):  # type: ignore[arg-type]
+                if stop.is_set() and not query.status["isTriggerActive"]:
+                    query.stop()
+        except spark_errors():
+            if not stager.refused:
+                raise
+
+
+def say(run_id: str) -> None:
+    """Say that a run is staged."""
+    sys.stdout.write(orjson.dumps({"staged": run_id}).decode() + "\n")
+    sys.stdout.flush()
+
+
+def stop_asked(stdin: BinaryIO) -> Event:
+    """Return an event that is set when stdin ends: whoever started the job closed it, or is dead."""
+    stop = Event()
+
+    def wait() -> None:
+        with suppress(OSError):
+            while stdin.read(1024):
+                pass
+        stop.set()
+
+    Thread(target=wait, daemon=True).start()
+    return stop
+
+
+def new_events(
+    session: "SparkSession", settings: Settings, stager: "Stager", start: dict[int, int] | None
+) -> "DataStreamWriter":
+    """Return the query that hands each micro-batch to the stager, without a trigger yet."""
+    pipeline = stager.pipeline
+    forget_torn_entries(stager.checkpoint)
+    if start is None and not stager.checkpoint.exists():
+        refuse_unknown_start(stager)
+    stream = kafka_stream(
+        session,
+        broker=settings.kafka_broker,
+        topic=pipeline.topic,
+        most_events=pipeline.max_events_per_run,
+        start=start,
+    )
+    return stream.writeStream.foreachBatch(stager).option("checkpointLocation", str(stager.checkpoint))
+
+
+def refuse_unknown_start(stager: "Stager") -> None:
+    """Refuse to read from the beginning what the ledger says was read: the checkpoint is lost, not new."""
+    pipeline = stager.pipeline
+    epoch = stager.store.topics.epoch(pipeline.name, pipeline.topic)
+    if stager.store.ledger.ends(pipeline.name, pipeline.topic, epoch):
+        raise UserError(
+            f"the checkpoint {stager.checkpoint} is gone, and the ledger says that {pipeline.topic} was read before. "
+            f"Start with: mend run --pipeline {pipeline.name} (it begins where the ledger ends)."
+        )
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
 """Kafka as a stream, and the offsets that Spark's checkpoint promises for a batch."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import orjson
+
+from mend.contracts.backfill import Span
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -18,36 +21,71 @@ HEADERS = "CASE WHEN headers IS NOT NULL THEN to_json(headers) END"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OffsetRange:
-    """Offsets [from_offset, until_offset) of one partition."""
+    """Offsets [from_offset, until_offset) of one partition; `added`: the batch before did not know the partition."""
 
     topic: str
     partition: int
     from_offset: int
     until_offset: int
+    added: bool = False
 
 
-def kafka_stream(session: "SparkSession", *, broker: str, topic: str, most_events: int) -> "DataFrame":
-    """Read a topic from its earliest offset; at most `most_events` a batch. Offsets that are gone fail the query."""
+def kafka_stream(
+    session: "SparkSession", *, broker: str, topic: str, most_events: int, start: dict[int, int] | None = None
+) -> "DataFrame":
+    """Read a topic; at most `most_events` a batch. Offsets that are gone fail the query.
+
+    `start` says where a query without a checkpoint begins, for every partition; by default at the earliest offsets.
+    """
+    reader = session.readStream.format("kafka").options(**client_options(broker))
+    stream = (
+        reader.option("subscribe", topic)
+        .option("startingOffsets", offsets_json(topic, start) if start else "earliest")
+        .option("maxOffsetsPerTrigger", most_events)
+    )
+    return with_headers(stream.load())
+
+
+def kafka_rows(session: "SparkSession", *, broker: str, topic: str, spans: Sequence[Span]) -> "DataFrame":
+    """Read offsets that were read before, once; what is gone of them fails the job. One span a partition."""
+    begin = {one.partition: one.from_offset for one in spans}
+    end = {one.partition: one.until_offset for one in spans}
+    reader = session.read.format("kafka").options(**client_options(broker))
+    rows = (
+        reader.option("assign", orjson.dumps({topic: sorted(begin)}).decode())
+        .option("startingOffsets", offsets_json(topic, begin))
+        .option("endingOffsets", offsets_json(topic, end))
+    )
+    return with_headers(rows.load())
+
+
+def client_options(broker: str) -> dict[str, str]:
+    """Return how Kafka is read, whether once or as a stream."""
+    options = {
+        "kafka.bootstrap.servers": broker,
+        "failOnDataLoss": "true",
+        "includeHeaders": "true",
+        "kafka.default.api.timeout.ms": TIMEOUT_MS,
+        "kafka.request.timeout.ms": TIMEOUT_MS // 2,
+        "kafkaConsumer.pollTimeoutMs": TIMEOUT_MS,
+        "fetchOffset.numRetries": 1,
+        "kafka.max.partition.fetch.bytes": 8 * 2**20,
+        "kafka.fetch.max.bytes": 64 * 2**20,
+        "kafka.max.poll.records": 5_000,
+    }
+    return {name: str(value) for name, value in options.items()}
+
+
+def with_headers(frame: "DataFrame") -> "DataFrame":
+    """Write the headers as text."""
     from pyspark.sql.functions import expr
 
-    return (
-        session.readStream.format("kafka")
-        .option("kafka.bootstrap.servers", broker)
-        .option("subscribe", topic)
-        .option("startingOffsets", "earliest")
-        .option("failOnDataLoss", "true")
-        .option("includeHeaders", "true")
-        .option("maxOffsetsPerTrigger", most_events)
-        .option("kafka.default.api.timeout.ms", TIMEOUT_MS)
-        .option("kafka.request.timeout.ms", TIMEOUT_MS // 2)
-        .option("kafkaConsumer.pollTimeoutMs", TIMEOUT_MS)
-        .option("fetchOffset.numRetries", 1)
-        .option("kafka.max.partition.fetch.bytes", 8 * 2**20)
-        .option("kafka.fetch.max.bytes", 64 * 2**20)
-        .option("kafka.max.poll.records", 5_000)
-        .load()
-        .withColumn("headers", expr(HEADERS))
-    )
+    return frame.withColumn("headers", expr(HEADERS))
+
+
+def offsets_json(topic: str, offsets: dict[int, int]) -> str:
+    """Write offsets as Spark reads them."""
+    return orjson.dumps({topic: {str(partition): offset for partition, offset in offsets.items()}}).decode()
 
 
 def batch_ranges(checkpoint: Path, batch_id: int) -> tuple[OffsetRange, ...]:
@@ -56,7 +94,13 @@ def batch_ranges(checkpoint: Path, batch_id: int) -> tuple[OffsetRange, ...]:
     before = checkpoint / "offsets" / str(batch_id - 1)
     since = logged_offsets(before) if batch_id > 0 else logged_offsets(checkpoint / "sources" / "0" / "0")
     return tuple(
-        OffsetRange(topic=topic, partition=partition, from_offset=since.get((topic, partition), 0), until_offset=end)
+        OffsetRange(
+            topic=topic,
+            partition=partition,
+            from_offset=since.get((topic, partition), 0),
+            until_offset=end,
+            added=(topic, partition) not in since,
+        )
         for (topic, partition), end in sorted(until.items())
     )
 

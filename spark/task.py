@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mend.runtime.schema_registry import RegistryAddress
 
 RESULT_SCHEMA = "result string"
-ROWS_AT_ONCE = 100_000
+ROWS_AT_ONCE = 200_000
 BYTES_AT_ONCE = 64 * 2**20
 
 

@@ -3,6 +3,12 @@
 import atexit
 import os
 
+from hypothesis import settings
+
+settings.register_profile("same", derandomize=True)
+settings.register_profile("explore", max_examples=500, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))  # the same examples each time, unless asked
+
 
 def quiet_end() -> None:
     """Let pytest's line be the last: DuckDB's binding lists its own objects on stderr while the interpreter ends."""

@@ -1,19 +1,21 @@
 """Incidents as lines of a file, with the keys of the incident log."""
 
-from contextlib import suppress
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_OID, uuid4, uuid5
 
 from mend.contracts import codec
-from mend.contracts.incident import Incident, Severity
-from mend.incidents.lifecycle import opened
+from mend.contracts.codec import ContractError
+from mend.contracts.incident import Incident, IncidentStatus, Severity
+from mend.incidents.lifecycle import noted, opened, resolved
 from mend.runtime.files import append_line
 
 
 class FileIncidents:
-    """Appends to `incidents.jsonl`; for where there is no store."""
+    """Appends to `incidents.jsonl`, where the last line of an id is how it stands; for where there is no store."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -27,21 +29,42 @@ class FileIncidents:
         at: datetime,
         *,
         key: str = "",
+        cause: str | None = None,
     ) -> Incident:
         """Append a line."""
-        incident = opened(incident_id(key), incident_type, summary, severity, at, context=context)
-        known = self.find(incident.id)
+        made = replace(opened(incident_id(key), incident_type, summary, severity, at, context=context), cause=cause)
+        known = next((one for one in self._lines() if one.id == made.id), None)
+        known = known or (self.note(cause, summary, at) if cause else None)
         if known is None:
-            append_line(self.path, codec.dumps(incident))
-        return known or incident
+            append_line(self.path, codec.dumps(made))
+        return known or made
 
-    def find(self, wanted: str) -> Incident | None:
-        """Look for the incident's line; one torn by a crash is passed over."""
+    def note(self, cause: str, note: str, at: datetime) -> Incident | None:
+        """Append the incident with the note."""
+        return self._changed(cause, lambda known: noted(known, note, at))
+
+    def resolve(self, cause: str, notes: str, at: datetime) -> Incident | None:
+        """Append the incident as resolved."""
+        return self._changed(cause, lambda known: resolved(known, notes, at))
+
+    def _changed(self, cause: str, change: Callable[[Incident], Incident]) -> Incident | None:
+        standing = {one.id: one for one in self._lines()}.values()
+        known = next((one for one in standing if (one.cause, one.status) == (cause, IncidentStatus.OPEN)), None)
+        if known is None:
+            return None
+        changed = change(known)
+        append_line(self.path, codec.dumps(changed))
+        return changed
+
+    def _lines(self) -> list[Incident]:
         lines = self.path.read_bytes().splitlines() if self.path.exists() else []
-        for line in (one for one in lines if wanted.encode() in one):
-            with suppress(codec.ContractError):
-                return codec.loads(Incident, line)
-        return None
+        found = []
+        for line in lines:
+            try:
+                found.append(codec.loads(Incident, line))
+            except ContractError:  # torn by a crash
+                continue
+        return found
 
 
 def incident_id(key: str) -> str:

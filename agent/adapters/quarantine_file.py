@@ -29,6 +29,7 @@ class FileQuarantine:
             "reason": order.reason,
             "filter_condition": order.filter_condition,
             "segments": [codec.to_dict(one) for one in order.segments],
+            "partitions": [codec.to_dict(one) for one in order.partitions],
             "source_path": order.source_path,
             "quarantine_path": str(path),
         }

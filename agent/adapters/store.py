@@ -9,6 +9,7 @@ from agent.ports import JournalPort
 from mend.contracts.decision import DecisionLogLine, DecisionResult, ToolResult
 from mend.contracts.incident import Incident, Severity
 from mend.contracts.mapping import MappedField
+from mend.incidents.lifecycle import opened
 from mend.incidents.log import IncidentLog
 from mend.runtime.errors import UserError
 from mend.runtime.faults import fault_point
@@ -31,12 +32,27 @@ class StoreIncidents:
         at: datetime,
         *,
         key: str = "",
+        cause: str | None = None,
     ) -> Incident:
         """Log the incident and mark it as brought before a person."""
         known_as = incident_id(key)
+        known = self.log.find_open(cause) if cause else None
+        if known and known.id != known_as:
+            return self.log.note_incident(known.id, summary, at)
         if self.log.get_incident(known_as) is None:
-            self.log.log_incident(known_as, incident_type, summary, severity, at, context=context)
+            incident = opened(known_as, incident_type, summary, severity, at, context=context)
+            self.log.add_incident(replace(incident, cause=cause))
         return self.log.escalate_incident(known_as, "", at)
+
+    def note(self, cause: str, note: str, at: datetime) -> Incident | None:
+        """Note it in the log."""
+        known = self.log.find_open(cause)
+        return self.log.note_incident(known.id, note, at) if known else None
+
+    def resolve(self, cause: str, notes: str, at: datetime) -> Incident | None:
+        """Resolve it in the log."""
+        known = self.log.find_open(cause)
+        return self.log.resolve_incident(known.id, notes, at) if known else None
 
 
 class StoreMappings:

@@ -2,7 +2,8 @@
 
 Decided keyword by keyword, so `compatible` is safe and `incompatible` may be too careful. Beyond containment the
 conventions of schema registries hold: a new property of a reader whose writer is open (it may have written anything
-under that name) is incompatible, and a required property with a default may be missing from older documents.
+under that name) is incompatible, a required property with a default may be missing from older documents, and that the
+alternatives of `oneOf` exclude each other is taken for granted.
 Drafts 4 to 2020-12 in what they share; of `$ref` those within the document.
 """
 

@@ -25,6 +25,7 @@ class Rows(StrEnum):
 
     PUBLISH = "publish"
     PUBLISH_EXCEPT_SEGMENT = "publish_except_segment"
+    PUBLISH_EXCEPT_PARTITION = "publish_except_partition"
     HOLD = "hold"
     NOTHING = "nothing"
 
@@ -36,6 +37,15 @@ class SegmentFilter:
     __pydantic_config__ = STRICT
     column: str
     value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionFilter:
+    """A typed condition: all rows of this partition."""
+
+    __pydantic_config__ = STRICT
+    topic: str
+    partition: Count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +72,7 @@ class ActionTaken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionResult:
-    """The content of `agent_decision.json`."""
+    """The content of `agent_decision.json`. `hold` and `paused` name the rows that are not published with the rest."""
 
     __pydantic_config__ = STRICT
     decision: str
@@ -76,6 +86,7 @@ class DecisionResult:
     run_id: str | None = None
     allowed: tuple[Action, ...] = ()
     hold: tuple[SegmentFilter, ...] = ()
+    paused: tuple[PartitionFilter, ...] = ()
     evidence_hash: str | None = None
     matrix_hash: str | None = None
     decided_by: Literal["rules", "model", "person"] = "rules"

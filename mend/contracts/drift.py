@@ -64,13 +64,17 @@ class RenameCandidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drift:
-    """A change of the stream (a bad row is not drift: see the shares in the pipeline file)."""
+    """A change of the stream (a bad row is not drift: see the shares in the pipeline file).
+
+    `more` is how many unknown fields came, at least, beyond the thousand most frequent ones, which alone are counted.
+    """
 
     __pydantic_config__ = STRICT
     added: tuple[AddedField, ...] = ()
     removed: tuple[RemovedField, ...] = ()
     type_changed: tuple[RetypedField, ...] = ()
     renamed_candidates: tuple[RenameCandidate, ...] = ()
+    more: Count = 0
 
     @property
     def detected(self) -> bool:

@@ -91,11 +91,11 @@ class FieldType:
         return "|".join(one.label for one in self.branches) or self.logical or self.kind
 
     @property
-    def misfit(self) -> tuple[str, str]:
-        """Rule and words of the reason for a value of the right JSON type that is none of this type."""
+    def misfit(self) -> str:
+        """Rule of the reason for a value of the right JSON type that is none of this type."""
         if self.symbols:
-            return "symbol", "another symbol"
-        return ("format", f"no {self.label}") if self.pattern is not None else ("range", "out of range")
+            return "symbol"
+        return "format" if self.pattern is not None else "range"
 
     @property
     def nested(self) -> bool:

@@ -25,7 +25,7 @@ class IncidentStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
-    """Times are ISO 8601 in UTC."""
+    """Times are ISO 8601 in UTC. `cause` says what it is about, whatever run; of a cause one incident is open."""
 
     __pydantic_config__ = STRICT
     id: str
@@ -41,3 +41,4 @@ class Incident:
     escalated_at: str | None = None
     resolution_notes: str | None = None
     created_by: str = "pipeline_agent"
+    cause: str | None = None

@@ -64,6 +64,24 @@ class RuleCount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Storm:
+    """A partition with more bad events than its pipeline's share. Those that breaking drift explains are no part of it.
+
+    `longest` is the most bad events in a row. `begins` says that they are enough for a storm to begin; with fewer one
+    that is known only goes on.
+    """
+
+    __pydantic_config__ = STRICT
+    topic: str
+    partition: Count
+    records: Count
+    dead_letter: Count
+    rejected: Count
+    longest: Count
+    begins: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnProfile:
     """Profile of one column over the accepted rows; `distinct` is an estimate (HyperLogLog)."""
 
@@ -88,7 +106,7 @@ class ColumnProfile:
 class RunReport:
     """Counts are events unless said otherwise; times are ISO 8601 in UTC; shares lie in 0..1.
 
-    The first nine fields are the names that users' scripts read.
+    The first nine fields are the names that users' scripts read. `versions` are the SHA-256 of the pipeline's files.
     """
 
     __pydantic_config__ = STRICT
@@ -111,12 +129,15 @@ class RunReport:
     drift: Drift | None = None
     segments: tuple[SegmentCount, ...] = ()
     rules: tuple[RuleCount, ...] = ()
+    storms: tuple[Storm, ...] = ()
+    versions: dict[str, str] = field(default_factory=dict)
     profile: tuple[ColumnProfile, ...] = ()
     late_rate: Share | None = None
     dq_failure_rate: Share | None = None
     events_per_second: Annotated[float, Ge(0)] | None = None
     lag_before: Count | None = None
     lag_after: Count | None = None
+    partitions_added: tuple[Count, ...] = ()
     error: str | None = None
     custom: dict[str, Any] = field(default_factory=dict)
 

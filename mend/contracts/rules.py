@@ -34,7 +34,7 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleSet:
-    """All rules of one rules file. `version` is a hash of its content."""
+    """All rules of one rules file. `version` is a hash of what it says, `content` its bytes when it was read."""
 
     suite: str
     version: str
@@ -42,3 +42,4 @@ class RuleSet:
     thresholds: Thresholds = field(default_factory=Thresholds)
     field_mappings: dict[str, str] = field(default_factory=dict)
     quality_dimensions: dict[str, Any] = field(default_factory=dict)
+    content: bytes = field(default=b"", repr=False, compare=False)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -14,25 +15,28 @@ from mend.curate import sql
 from mend.curate.decode import UNKNOWN_SCHEMA
 from mend.curate.plan import Plan
 from mend.curate.shapes import MISSING, Reason, Shape
-from mend.curate.tally import FieldCount, PartitionCount, Tally
+from mend.curate.tally import MOST_NAMES, MOST_SEGMENTS, OTHER_SEGMENT, BadRun, FieldCount, PartitionCount, Tally
 
 MISSING_SEGMENT = "(missing)"
+LONGEST_SEGMENT = 200
 ACCEPTED, REJECTED, DUPLICATE = 0, 1, 2
 """Places of a judged event."""
 BY_SHAPE = """
 SELECT shape, kafka_partition, count(*), min(kafka_offset), max(kafka_offset) AS last
 FROM judged GROUP BY ALL ORDER BY last DESC
 """
-MOST_NAMES = 1_000
-"""Unknown fields counted of a batch, the most frequent ones: names made of values must not fill the report."""
-UNKNOWN = f"""
-SELECT 'unknown', name, 'nothing',
-  coalesce(json_type(payload, '/' || replace(replace(name, '~', '~0'), '/', '~1')), 'NULL') AS found,
-  kafka_partition, count(*), min(kafka_offset), max(kafka_offset)
-FROM (SELECT unnest(list_distinct(json_keys(payload))) AS name, payload, kafka_partition, kafka_offset
-      FROM events SEMI JOIN (SELECT row FROM judged WHERE schema_drift_detected) USING (row))
-WHERE name NOT IN (SELECT unnest($known)) GROUP BY ALL ORDER BY count(*) DESC, name LIMIT {MOST_NAMES}
+DRIFTED = "(FROM events SEMI JOIN (SELECT row FROM judged WHERE schema_drift_detected) USING (row))"
+UNKNOWN_NAMES = f"""
+SELECT name, count(*) OVER () FROM (SELECT unnest(list_distinct(json_keys(payload))) AS name FROM {DRIFTED})
+WHERE name NOT IN (SELECT unnest($known)) GROUP BY name ORDER BY count(*) DESC, name LIMIT {MOST_NAMES}
 """
+UNKNOWN = f"""
+SELECT 'unknown', name, 'nothing', found, kafka_partition, count(*), min(kafka_offset), max(kafka_offset)
+FROM (SELECT unnest($names) AS name, unnest(json_type(payload, $pointers)) AS found, kafka_partition, kafka_offset
+      FROM {DRIFTED})
+WHERE found IS NOT NULL GROUP BY ALL
+"""
+"""All names of an event in one look at its text: one look for each would be quadratic in the fields of an event."""
 REJECTIONS = """
 SELECT reason.rule, reason."column", count(*) FROM (SELECT unnest(reasons) AS reason FROM reasons) GROUP BY ALL
 """
@@ -46,10 +50,16 @@ SELECT count(*) FILTER (is_late_arrival), count(*) FILTER (place = {REJECTED} OR
 FROM judged WHERE place <> {DUPLICATE}
 """
 SEGMENT = f"""
-SELECT coalesce({{column}}::VARCHAR, '{MISSING_SEGMENT}'), count(*),
-  count(*) FILTER (place = {REJECTED} OR NOT dq_passed)
-FROM judged WHERE place <> {DUPLICATE} GROUP BY 1
+WITH counted AS (
+  SELECT coalesce({{column}}::VARCHAR, '{MISSING_SEGMENT}') AS value, count(*) AS many,
+    count(*) FILTER (place = {REJECTED} OR NOT dq_passed) AS bad
+  FROM judged WHERE place <> {DUPLICATE} GROUP BY 1
+), ranked AS (SELECT *, row_number() OVER (ORDER BY many DESC, value) AS nth FROM counted)
+SELECT CASE WHEN nth > {MOST_SEGMENTS} OR length(value) > {LONGEST_SEGMENT} THEN '{OTHER_SEGMENT}' ELSE value END,
+  sum(many)::BIGINT, sum(bad)::BIGINT
+FROM ranked GROUP BY 1
 """
+REJECTED_ROWS = f"SELECT row FROM judged WHERE place = {REJECTED}"
 
 
 def count(
@@ -65,13 +75,15 @@ def count(
     undecoded = undecoded_by_partition(records, refused)
     unknown_schema = sum(of[UNKNOWN_SCHEMA] for of in undecoded.values())
     by_shape = db.execute(BY_SHAPE).fetchall()
+    unknown, unnamed = unknown_fields(db, plan, by_shape, shapes)
     return Tally(
-        partitions=partitions(db, records, undecoded),
+        partitions=partitions(db, records, undecoded, bad_runs(db, records, refused)),
         fields=(
             *misfit_fields(by_shape, shapes),
             *absent_fields(by_shape, shapes, plan.fields),
-            *unknown_fields(db, plan, by_shape, shapes),
+            *unknown,
         ),
+        unnamed=unnamed,
         rules=(*rejections(db, reasons), *unknown_schemas(unknown_schema), *failures(db, plan)),
         segments=tuple(one for column in plan.pipeline.segments for one in segment(db, column)),
         late=late,
@@ -147,11 +159,33 @@ def absent_fields(
 
 def unknown_fields(
     db: duckdb.DuckDBPyConnection, plan: Plan, by_shape: list[tuple[int, ...]], shapes: Mapping[int, Shape]
-) -> list[FieldCount]:
-    """Count unknown fields by the JSON type of their value."""
+) -> tuple[list[FieldCount], int]:
+    """Count the most frequent unknown fields by the JSON type of their value, and say how many more there are."""
     if not any(shapes[row[0]].unknown for row in by_shape):
-        return []
-    return [field_count(row) for row in db.execute(UNKNOWN, {"known": list(plan.sources)}).fetchall()]
+        return [], 0
+    found = db.execute(UNKNOWN_NAMES, {"known": list(plan.sources)}).fetchall()
+    names = [name for name, _ in found]
+    pointers = [f"/{name.replace('~', '~0').replace('/', '~1')}" for name in names]
+    rows = db.execute(UNKNOWN, {"names": names, "pointers": pointers}).fetchall()
+    return [field_count(row) for row in rows], found[0][1] - len(found)
+
+
+def bad_runs(db: duckdb.DuckDBPyConnection, records: pa.Table, refused: pa.Array) -> dict[int, BadRun]:
+    """Measure in each partition how many events in a row were rejected or not decoded; records are in their order."""
+    rejected = db.execute(REJECTED_ROWS).fetchnumpy()["row"]
+    if not rejected.size and refused.null_count == len(refused):
+        return {}
+    bad = pc.is_valid(refused).to_numpy(zero_copy_only=False).copy()
+    bad[rejected] = True
+    partition = records["partition"].to_numpy()
+    return {int(one): bad_run(bad[partition == one]) for one in np.unique(partition)}
+
+
+def bad_run(bad: "np.ndarray[Any, np.dtype[np.bool_]]") -> BadRun:
+    """Measure the bad events at the beginning, at the end, and the most in a row."""
+    good = np.flatnonzero(~bad)
+    gaps = np.diff(np.concatenate(([-1], good, [bad.size]))) - 1
+    return BadRun(head=int(gaps[0]), tail=int(gaps[-1]), longest=int(gaps.max()))
 
 
 def one_row(db: duckdb.DuckDBPyConnection, query: str) -> tuple[int, ...]:
@@ -171,7 +205,7 @@ def undecoded_by_partition(records: pa.Table, refused: pa.Array) -> dict[int, Co
 
 
 def partitions(
-    db: duckdb.DuckDBPyConnection, records: pa.Table, undecoded: dict[int, Counter[str]]
+    db: duckdb.DuckDBPyConnection, records: pa.Table, undecoded: dict[int, Counter[str]], runs: dict[int, BadRun]
 ) -> tuple[PartitionCount, ...]:
     """Count each place on its own; none is what the others leave over, so that the sums prove something."""
     judged = {(partition, place): many for partition, place, many in db.execute(PLACES).fetchall()}
@@ -180,11 +214,11 @@ def partitions(
         .aggregate([("offset", "min"), ("offset", "max"), ("offset", "count")])
         .to_pylist()
     )
-    return tuple(partition_count(one, judged, undecoded) for one in seen)
+    return tuple(partition_count(one, judged, undecoded, runs.get(one["partition"], BadRun())) for one in seen)
 
 
 def partition_count(
-    seen: dict[str, Any], judged: dict[tuple[int, int], int], undecoded: dict[int, Counter[str]]
+    seen: dict[str, Any], judged: dict[tuple[int, int], int], undecoded: dict[int, Counter[str]], bad: BadRun
 ) -> PartitionCount:
     """Count one partition."""
     accepted, rejected, duplicate = (judged.get((seen["partition"], one), 0) for one in (ACCEPTED, REJECTED, DUPLICATE))
@@ -201,6 +235,7 @@ def partition_count(
             dead_letter=refused.total() - refused[UNKNOWN_SCHEMA],
             duplicate=duplicate,
         ),
+        bad=bad,
     )
 
 

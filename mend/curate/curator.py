@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,15 +13,25 @@ import pyarrow.compute as pc
 
 from mend.curate import counts
 from mend.curate.counts import ACCEPTED, DUPLICATE, REJECTED
-from mend.curate.decode import UNKNOWN_SCHEMA, Decoder, key_text, named_schema
+from mend.curate.decode import UNKNOWN_SCHEMA, Decoder, key_text
 from mend.curate.direct import as_entries, flat
-from mend.curate.nested import completed, look_into, newly_drifted, rescued_exactly, settled, with_nested, with_unknown
+from mend.curate.kept import REASON, duplicate_rows, kept, refused_reasons
+from mend.curate.keys import SeenKeys
+from mend.curate.nested import (
+    Nested,
+    completed,
+    look_into,
+    newly_drifted,
+    rescued_exactly,
+    settled,
+    with_nested,
+    with_unknown,
+)
 from mend.curate.parts import is_strict
 from mend.curate.plan import Plan
 from mend.curate.shapes import Shape, classify
 from mend.curate.tally import Tally
 
-REASON = pa.struct([("rule", pa.string()), ("column", pa.string()), ("expected", pa.string()), ("found", pa.string())])
 SHAPES = pa.schema(
     [
         ("shape", pa.uint64()),
@@ -41,6 +51,8 @@ SHAPE_DETAILS = pa.schema(
 )
 MOST_SHAPES = 10_000
 """Shapes remembered between batches; a topic has a handful, a storm of random keys must not fill the memory."""
+SHAPES_AT_ONCE = 1_000
+"""Shapes whose keys are in memory at once."""
 UTC_TIME = pa.timestamp("us", tz="UTC")
 UNDECODABLE = """
 SELECT row, CASE WHEN json_valid(payload) THEN 'not_an_object' ELSE 'not_json' END FROM events
@@ -51,9 +63,11 @@ COMMAS = {
     for nested, pattern in ((False, r",\s*}\s*$"), (True, r",\s*[}\]]"))
 }
 """Looking at the end alone costs a flat pipeline next to nothing; nested values may hide one in the middle."""
-FIRST_ROWS = """
-SELECT min(row) FROM judged WHERE fits AND (key_high, key_low) NOT IN (FROM seen) GROUP BY key_high, key_low
-"""
+FIRST_LOOK = 1_000
+"""Events whose shapes a task learns before its first pass, so that few of them need a second one."""
+WORTH_IT = 0.5
+"""A stream of which more events than this share need the closer look gets no quick one any more."""
+Flags = np.ndarray[Any, np.dtype[Any]]
 KEY_COLUMNS = ["key_high", "key_low", "kafka_topic", "kafka_partition", "kafka_offset"]
 
 
@@ -73,6 +87,20 @@ class Curated:
     tally: Tally
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """What the pass found: all judged events, and of those that needed a closer look what that was about.
+
+    `events` are the latter, defaults of their parts filled in; `undecodable` says which records are no event, and why.
+    """
+
+    events: pa.Table
+    judged: pa.Table
+    nested: Nested
+    drifted: int
+    undecodable: dict[int, str]
+
+
 class Curator:
     """Curates the batches of one task in the order of their offsets; not thread-safe.
 
@@ -86,49 +114,44 @@ class Curator:
         self.decode = decode
         self.run_id = run_id
         self.shapes: dict[int, Shape] = {}
+        self.usual: Shape | None = None
         self.db = duckdb.connect(config={"threads": 1, "enable_external_access": False})
         self.run("SET TimeZone = 'UTC'")
         self.run("SET VARIABLE now = ?::TIMESTAMP", [now.astimezone(UTC).replace(tzinfo=None)])
         self.run("SET VARIABLE run_id = ?", [run_id])
         self.run("SET VARIABLE mapping_version = ?::INTEGER", [plan.mapping_version])
-        self.run("CREATE TABLE seen (key_high UBIGINT, key_low UBIGINT)")
+        self.seen = SeenKeys()
         self.forget_shapes()
 
     def curate(self, records: pa.Table) -> Curated:
         """Give each record (columns of Spark's Kafka source) its place."""
         payload, refused = self.decode(records["value"].combine_chunks())
-        events, refused = self.events(records, payload, refused)
-        with self.visible(events=events):
-            nested = look_into(self.db, self.plan.fields, self.plan.sources)
-        events = completed(events, nested)
-        judged = self.judge(events)
-        drifted = newly_drifted(judged, nested)
-        judged = settled(rescued_exactly(judged, events, self.plan.sources), nested)
-        with self.visible(events=events, judged=judged):
-            first = self.first_rows(records.num_rows)
-            fits = judged["fits"].to_numpy()
-            places = np.where(fits, np.where(first[judged["row"].to_numpy()], ACCEPTED, DUPLICATE), REJECTED)
-            reasons = with_nested(self.reasons(judged, fits), nested.misfits)
+        looked = self.judge(self.events(records, payload))
+        events, judged, nested = looked.events, looked.judged, looked.nested
+        refused = with_reasons(refused, looked.undecodable)
+        places = self.places(judged)
+        reasons = with_nested(self.reasons(events, judged, places == REJECTED), nested.misfits)
         judged = judged.append_column("place", pa.array(places, pa.int8()))
         with self.visible(events=events, judged=judged):
             tally = counts.count(self.db, self.plan, self.shapes, records, refused, reasons)
-        tally = with_unknown(tally, judged, nested, drifted=drifted)
-        accepted = judged if (places == ACCEPTED).all() else judged.filter(pa.array(places == ACCEPTED))
+        tally = with_unknown(tally, judged, nested, drifted=looked.drifted)
+        lost = refused_reasons(refused, records["value"])
+        accepted = judged.filter(pa.array(places == ACCEPTED))
         return Curated(
             accepted=self.published(accepted),
-            rejected=self.kept(records, [*reasons.to_pylist(), *unknown_schema_rows(refused, records["value"])]),
-            dead_letters=self.kept(records, dead_letter_rows(refused)),
-            duplicates=self.kept(records, duplicate_rows(judged.filter(pa.array(places == DUPLICATE)))),
+            rejected=self.kept(records, [*reasons.to_pylist(), *(row for rule, row in lost if rule == UNKNOWN_SCHEMA)]),
+            dead_letters=self.kept(records, [row for rule, row in lost if rule != UNKNOWN_SCHEMA]),
+            duplicates=self.duplicates(records, judged.filter(pa.array(places == DUPLICATE))),
             keys=accepted.select(KEY_COLUMNS),
             tally=tally,
         )
 
-    def events(self, records: pa.Table, payload: pa.Array, refused: pa.Array) -> tuple[pa.Table, pa.Array]:
-        """Return the records whose payload is a JSON object, and the reasons of the others."""
+    def events(self, records: pa.Table, payload: pa.Array) -> pa.Table:
+        """Return the records under the names that the pass knows them by; `row` is their position."""
         columns = {"payload": payload}
         if self.plan.direct is not None:
             columns = flat(as_entries(payload, self.plan.direct))
-        events = pa.table(
+        return pa.table(
             {
                 "row": pa.array(np.arange(records.num_rows)),
                 "kafka_key": key_text(records["key"].combine_chunks()),
@@ -139,41 +162,75 @@ class Curator:
             }
             | columns
         )
-        if columns["payload"].null_count:
-            events = events.filter(pc.is_valid(columns["payload"]))
+
+    def judge(self, events: pa.Table) -> Looked:
+        """Run the pass: a quick look at all events, a closer one at all that it does not find to fit."""
+        if not self.shapes:
+            self.learn_shapes(events.slice(0, FIRST_LOOK))
+        usual = self.usual
+        if usual is None:
+            return self.look_closely(events)
+        quick = self.look(events, self.plan.parts.quick(usual))
+        fits = quick["fits"].to_numpy()
+        rest = np.ones(events.num_rows, dtype=bool)
+        rest[quick["row"].to_numpy()[fits]] = False
+        if rest.mean() > WORTH_IT:
+            self.usual = None
+        looked = self.look_closely(events.filter(pa.array(rest)))
+        return replace(looked, judged=merged(quick, fits, looked.judged))
+
+    def look_closely(self, events: pa.Table) -> Looked:
+        """Judge events of any shape; those of shapes that were not known go through the pass again."""
+        events, undecodable = self.decodable(events)
         with self.visible(events=events):
-            undecodable = self.run(UNDECODABLE) + self.with_commas()
+            nested = look_into(self.db, self.plan.fields, self.plan.sources)
+        events = completed(events, nested)
+        judged = self.look(events, self.plan.judged_sql)
+        unknown = pc.is_null(judged["clean"]).to_numpy()
+        if unknown.any():
+            if len(self.shapes) > MOST_SHAPES:
+                self.forget_shapes()
+                unknown[:] = True
+            unseen = of_rows(events, judged["row"].filter(pa.array(unknown)))
+            self.learn_shapes(unseen)
+            judged = merged(judged, ~unknown, self.look(unseen, self.plan.judged_sql))
+        drifted = newly_drifted(judged, nested)
+        judged = settled(rescued_exactly(judged, events, self.plan.sources), nested)
+        return Looked(events=events, judged=judged, nested=nested, drifted=drifted, undecodable=undecodable)
+
+    def decodable(self, events: pa.Table) -> tuple[pa.Table, dict[int, str]]:
+        """Return the events whose payload is a JSON object, and why the others are none."""
+        if events["payload"].null_count:
+            events = events.filter(pc.is_valid(events["payload"]))
+        with self.visible(events=events):
+            undecodable = dict(self.run(UNDECODABLE) + self.with_commas())
         if not undecodable:
-            return events, refused
-        reasons = refused.to_pylist()
-        for row, reason in undecodable:
-            reasons[row] = reason
-        rows = pa.array([row for row, _ in undecodable], pa.int64())
-        return events.filter(pc.invert(pc.is_in(events["row"], rows))), pa.array(reasons, pa.string())
+            return events, {}
+        rows = pa.array(list(undecodable), pa.int64())
+        return events.filter(pc.invert(pc.is_in(events["row"], rows))), undecodable
 
     def with_commas(self) -> list[tuple[int, str]]:
         """Return the events in which a comma stands before a closing bracket: JSON for DuckDB, and for nobody else."""
         rows = self.run(COMMAS[any(one.type.nested for one in self.plan.fields)])
         return [(row, "not_json") for row, payload in rows if not is_strict(payload)]
 
-    def judge(self, events: pa.Table) -> pa.Table:
-        """Run the pass; it is run again when it met shapes that were not known."""
+    def look(self, events: pa.Table, query: str) -> pa.Table:
+        """Run a query of the pass, over those records that are JSON objects."""
         with self.visible(events=events):
-            judged = in_order(self.arrow(self.plan.judged_sql))
-            unseen = judged.filter(pc.is_null(judged["clean"])).select(["row"])
-            if not unseen.num_rows:
-                return judged
-            if len(self.shapes) > MOST_SHAPES:
-                self.forget_shapes()
-                unseen = judged.select(["row"])
-            with self.visible(unseen=unseen):
-                self.learn_shapes()
-            return in_order(self.arrow(self.plan.judged_sql))
+            return in_order(self.arrow(query))
 
-    def learn_shapes(self) -> None:
-        """Judge the shapes of the rows in `unseen`."""
-        rows = self.run(self.plan.unseen_sql)
-        found = [classify(shape, types, keys, self.plan.fields, self.plan.sources) for shape, types, keys in rows]
+    def learn_shapes(self, events: pa.Table) -> None:
+        """Judge the shapes of some events."""
+        plan, refuse = self.plan, self.plan.pipeline.unknown_fields == "reject"
+        with self.visible(events=events):
+            cursor = self.db.execute(plan.unseen_sql)
+            found = [
+                classify(shape, types, keys, plan.fields, plan.sources, refuse_unknown=refuse)
+                for rows in iter(lambda: cursor.fetchmany(SHAPES_AT_ONCE), [])
+                for shape, types, keys in rows
+            ]
+        if not self.shapes and plan.parts.plain:
+            self.usual = next((one for one in found if not one.differs), None)
         self.shapes |= {shape.hash: shape for shape in found}
         scalars = pa.Table.from_pylist([shape_row(shape) for shape in found], SHAPES)
         details = pa.Table.from_pylist([detail_row(shape) for shape in found], SHAPE_DETAILS)
@@ -188,19 +245,17 @@ class Curator:
             self.run("CREATE OR REPLACE TABLE shapes AS FROM no_shapes")
             self.run("CREATE OR REPLACE TABLE shape_details AS FROM no_details")
 
-    def first_rows(self, rows: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Say for each row whether it is the first of its key, and remember the keys."""
-        found = self.db.sql(FIRST_ROWS).fetchnumpy()
-        first = np.zeros(rows, dtype=bool)
-        first[next(iter(found.values()))] = True
-        with self.visible(first_rows=pa.table({"row": pa.array(np.flatnonzero(first))})):
-            self.run("INSERT INTO seen SELECT key_high, key_low FROM judged SEMI JOIN first_rows USING (row)")
-        return first
+    def places(self, judged: pa.Table) -> Flags:
+        """Return the place of each judged event, and remember the keys of those that are accepted."""
+        fits = judged["fits"].to_numpy()
+        first = self.seen.first(judged["key_high"].to_numpy()[fits], judged["key_low"].to_numpy()[fits])
+        places = np.full(len(fits), REJECTED, dtype=np.int8)
+        places[fits] = np.where(first, ACCEPTED, DUPLICATE)
+        return places
 
-    def reasons(self, judged: pa.Table, fits: np.ndarray[Any, np.dtype[np.bool_]]) -> pa.Table:
+    def reasons(self, events: pa.Table, judged: pa.Table, misfits: Flags) -> pa.Table:
         """Return row and reasons of the events that do not fit."""
-        misfits = judged.filter(pa.array(~fits)).select(["row"])
-        with self.visible(misfits=misfits):
+        with self.visible(events=of_rows(events, judged["row"].filter(pa.array(misfits)))):
             return self.arrow(self.plan.reasons_sql)
 
     def published(self, accepted: pa.Table) -> pa.Table:
@@ -210,14 +265,12 @@ class Curator:
 
     def kept(self, records: pa.Table, rows: list[dict[str, Any]]) -> pa.Table:
         """Return records with their bytes and reasons; `reason` is the first of them."""
-        reasons = [row["reasons"] for row in rows]
-        kept = records.take(pa.array([row["row"] for row in rows], pa.int64()))
-        return (
-            kept.append_column("reason", pa.array([one[0]["rule"] for one in reasons], pa.string()))
-            .append_column("reasons", pa.array(reasons, pa.list_(REASON)))
-            .append_column("run_id", pa.array([self.run_id] * len(rows), pa.string()))
-            .append_column("mapping_version", pa.array([self.plan.mapping_version] * len(rows), pa.int32()))
-        )
+        return kept(self.plan, self.run_id, records, rows)
+
+    def duplicates(self, records: pa.Table, judged: pa.Table) -> pa.Table:
+        """Return the records whose key came before, with the digest by which the first one is found."""
+        table = self.kept(records, duplicate_rows(judged["row"].to_pylist(), self.plan.pipeline.key))
+        return table.append_column("key_high", judged["key_high"]).append_column("key_low", judged["key_low"])
 
     @contextmanager
     def visible(self, **tables: pa.Table) -> Iterator[None]:
@@ -240,10 +293,32 @@ class Curator:
         return self.db.sql(query).to_arrow_table()
 
 
+def of_rows(events: pa.Table, rows: pa.ChunkedArray) -> pa.Table:
+    """Return the events with these row numbers."""
+    return events.filter(pc.is_in(events["row"], rows.combine_chunks()))
+
+
+def with_reasons(refused: pa.Array, undecodable: dict[int, str]) -> pa.Array:
+    """Add the reasons of records that turned out to be no event."""
+    if not undecodable:
+        return refused
+    reasons = (undecodable.get(row, reason) for row, reason in enumerate(refused.to_pylist()))
+    return pa.array(reasons, pa.string())
+
+
 def in_order(judged: pa.Table) -> pa.Table:
     """Return rows in the order of their offsets, which a join with more shapes than events does not keep."""
     rows = judged["row"].to_numpy()
     return judged if (rows[1:] > rows[:-1]).all() else judged.sort_by("row")
+
+
+def merged(judged: pa.Table, stays: Flags, others: pa.Table) -> pa.Table:
+    """Return the rows that stay and the others in the order of their offsets."""
+    if stays.all():
+        return judged
+    both = pa.concat_tables([judged, others])
+    index = np.flatnonzero(np.concatenate((stays, np.ones(others.num_rows, dtype=bool))))
+    return both.take(index[np.argsort(both["row"].to_numpy()[index], kind="stable")])
 
 
 def as_utc(field: pa.Field) -> pa.Field:
@@ -270,35 +345,3 @@ def detail_row(shape: Shape) -> dict[str, Any]:
         "present": list(shape.present),
         "defaulted": list(shape.defaulted),
     }
-
-
-def reason_row(rule: str) -> dict[str, str]:
-    """Return a reason that concerns the whole record."""
-    return {"rule": rule, "column": "", "expected": "an event", "found": rule}
-
-
-def refused_rows(refused: pa.Array) -> list[tuple[int, str]]:
-    """Return row and reason of the records that were not decoded."""
-    rows = pc.indices_nonzero(pc.is_valid(refused))
-    return list(zip(rows.to_pylist(), refused.take(rows).to_pylist(), strict=True))
-
-
-def unknown_schema_rows(refused: pa.Array, values: pa.ChunkedArray) -> list[dict[str, Any]]:
-    """Return the rows that are rejected because their schema is not known, with its id."""
-    rows = [row for row, reason in refused_rows(refused) if reason == UNKNOWN_SCHEMA]
-    named = [named_schema(value) for value in values.take(pa.array(rows, pa.int64())).to_pylist()]
-    return [
-        {"row": row, "reasons": [reason_row(UNKNOWN_SCHEMA) | {"expected": "a schema that is known", "found": found}]}
-        for row, found in zip(rows, named, strict=True)
-    ]
-
-
-def dead_letter_rows(refused: pa.Array) -> list[dict[str, Any]]:
-    """Return the rows that are no events at all."""
-    found = refused_rows(refused)
-    return [{"row": row, "reasons": [reason_row(reason)]} for row, reason in found if reason != UNKNOWN_SCHEMA]
-
-
-def duplicate_rows(duplicates: pa.Table) -> list[dict[str, Any]]:
-    """Return the rows whose key came before."""
-    return [{"row": row, "reasons": [reason_row("duplicate")]} for row in duplicates["row"].to_pylist()]

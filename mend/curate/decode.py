@@ -22,11 +22,7 @@ Decoder = Callable[[pa.Array], Decoded]
 
 def decode_json(values: pa.Array) -> Decoded:
     """Read values as UTF-8 text. Whether the text is JSON is found in the decode pass."""
-    values = without_frame(values)
-    try:
-        payload = values.cast(pa.string())
-    except pa.ArrowInvalid:
-        payload = pa.array([text_or_none(value) for value in values.to_pylist()], pa.string())
+    payload = texts(without_frame(values))
     reasons = pc.if_else(
         pc.is_null(values),
         pa.scalar(TOMBSTONE),
@@ -45,14 +41,20 @@ def without_frame(values: pa.Array) -> pa.Array:
     return pc.if_else(framed, pc.binary_slice(values, FRAME), values) if pc.any(framed).as_py() else values
 
 
-def text_or_none(value: bytes | None) -> str | None:
-    """Decode strictly."""
-    if value is None:
-        return None
+def texts(values: pa.Array) -> pa.Array:
+    """Read values as UTF-8, null where they are not."""
+    return pa.concat_arrays(readable(values))
+
+
+def readable(values: pa.Array) -> list[pa.Array]:
+    """Return the texts in parts; the few that are none are found by halves."""
     try:
-        return value.decode("utf-8")
-    except UnicodeDecodeError:
-        return None
+        return [values.cast(pa.string())]
+    except pa.ArrowInvalid:
+        if len(values) == 1:
+            return [pa.nulls(1, pa.string())]
+    middle = len(values) // 2
+    return [*readable(values[:middle]), *readable(values[middle:])]
 
 
 def key_text(keys: pa.Array) -> pa.Array:

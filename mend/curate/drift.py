@@ -47,6 +47,7 @@ def find_drift(
             for name, counts in grouped(tally.fields, {"type"})
             if is_breaking(counts, events, shares, last)
         ),
+        more=tally.unnamed,
     )
 
 

@@ -7,6 +7,7 @@ import orjson
 from mend.contracts.field_types import FIRST_MICROS, LAST_MICROS, RANGES, SHORT_POWER, Field, FieldType
 from mend.contracts.rules import RuleSet
 from mend.curate import sql
+from mend.curate.shapes import MISSING
 from mend.runtime.pipeline_file import Pipeline
 
 MICROS = {"timestamp-millis": 1000, "timestamp-micros": 1}
@@ -157,17 +158,23 @@ def micros(field: Field) -> str:
     return f"{sql.name(field.name)} * {unit}"
 
 
-def value_reasons(fields: tuple[Field, ...]) -> str:
+def value_reasons(fields: tuple[Field, ...], sources: tuple[str, ...]) -> str:
     """Reasons of fields whose JSON type fits while their value does not."""
     return ",\n        ".join(
         f"CASE WHEN list_contains(present, {sql.literal(field.name)}) AND {sql.name(field.name)} IS NULL THEN "
-        + reason_sql(field.type.misfit[0], field.name, field.type.label, field.type.misfit[1])
+        + reason_sql(field.type.misfit, field.name, field.type.label, came_sql(source))
         + " END"
-        for field in fields
+        for field, source in zip(fields, sources, strict=True)
     )
 
 
-def reason_sql(rule: str, column: str, expected: str, found: str) -> str:
+def came_sql(source: str) -> str:
+    """Return the JSON type that came in a field; a reason never shows the value, which may be personal data."""
+    return f"coalesce(json_type(payload, {sql.json_pointer(source)}), '{MISSING}')"
+
+
+def reason_sql(rule: str, column: str, expected: str, found_sql: str) -> str:
     """Write a reason as a struct."""
-    parts = {"rule": rule, "column": column, "expected": expected, "found": found}
-    return "{" + ", ".join(f"'{key}': {sql.literal(value)}" for key, value in parts.items()) + "}"
+    parts = {"rule": rule, "column": column, "expected": expected}
+    literals = [f"'{key}': {sql.literal(value)}" for key, value in parts.items()]
+    return "{" + ", ".join([*literals, f"'found': {found_sql}"]) + "}"

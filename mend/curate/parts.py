@@ -154,14 +154,14 @@ def judge(value: Any, field: Field, place: str) -> Iterator[Reason]:
         return
     elif found.branches:
         if branch_of(value, found) is None:
-            yield Reason(rule="union", column=place, expected=found.label, found="fits no branch")
+            yield Reason(rule="union", column=place, expected=found.label, found=json_type(value))
     elif found.items:
         for one in value.values() if isinstance(value, dict) else value:
             yield from judge(one, found.items, place)
     elif found.fields:
         yield from judge_members(value, found.fields, place)
     elif not in_type(value, found):
-        yield Reason(rule=found.misfit[0], column=place, expected=found.label, found=found.misfit[1])
+        yield Reason(rule=found.misfit, column=place, expected=found.label, found=json_type(value))
 
 
 def judge_members(value: dict[str, Any], fields: Sequence[Field], place: str) -> Iterator[Reason]:

@@ -11,8 +11,9 @@ from mend.contracts.rules import Rule, RuleSet
 from mend.contracts.schema import Field, FieldType
 from mend.curate import sql
 from mend.curate.direct import direct_event, direct_shape, direct_type
-from mend.curate.fields import contract_fields, field_sql, micros, reason_sql, structure_of, value_reasons
+from mend.curate.fields import came_sql, contract_fields, field_sql, micros, reason_sql, structure_of, value_reasons
 from mend.curate.predicates import failure_predicate
+from mend.curate.shapes import Shape
 from mend.runtime.pipeline_file import KAFKA_TIME, Pipeline
 
 KAFKA_COLUMNS = ("kafka_key", "kafka_topic", "kafka_partition", "kafka_offset", "kafka_timestamp")
@@ -37,6 +38,10 @@ RESERVED = frozenset({
     "key_low", "_key", "_warned",
 })  # fmt: skip
 """Names that no field and no derived column can have: columns that Mend adds, folders of files, the pass's own."""
+IS_OBJECT = "json_valid(payload) AND starts_with(ltrim(payload, ' \t\r\n'), '{')"
+"""What is no JSON object is no event; the pass leaves it out."""
+PLAIN = frozenset({"VARCHAR", "INTEGER", "BIGINT", "FLOAT", "DOUBLE", "BOOLEAN"})
+"""Structures of values that are of the right JSON type when they are written as they were read."""
 PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 
 
@@ -56,6 +61,7 @@ class Plan:
     judged_sql: str
     reasons_sql: str
     unseen_sql: str
+    parts: "Pass"
     decided: frozenset[str] = frozenset()
     direct: pa.StructType | None = None
 
@@ -78,7 +84,8 @@ def make_plan(pipeline: Pipeline, rules: RuleSet, mapping: Mapping | None = None
         reasons_sql=parts.reasons(),
         direct=parts.direct,
         unseen_sql=f"SELECT {parts.shape()}, first({types_sql(sources)}), first(json_keys(payload)) "
-        "FROM events SEMI JOIN unseen USING (row) GROUP BY 1",
+        f"FROM events WHERE {IS_OBJECT} GROUP BY 1 ORDER BY count(*) DESC, 1",
+        parts=parts,
         decided=frozenset(one.source for one in mapping.fields if one.added and one not in added)
         if mapping
         else frozenset(),
@@ -130,18 +137,40 @@ class Pass:
     sources: tuple[str, ...]
     columns: tuple[str, ...]
 
+    @property
+    def plain(self) -> bool:
+        """Whether no field has parts, or text of its own, that only a closer look can judge."""
+        return self.direct is None and all(
+            isinstance(one.type.structure, str) and one.type.structure in PLAIN for one in self.fields
+        )
+
     def judged(self) -> str:
         """Return the query over `events` and `shapes` that gives every event its columns, and whether it fits.
 
         `clean` is NULL for an event whose shape is not in `shapes` yet.
         """
+        return self.query(f"{self.decoded()}, {self.typed('shapes')}")
+
+    def quick(self, shape: Shape) -> str:
+        """Return the same query for a stream of which most events have one shape, which must be clean.
+
+        An event fits where the decoded values, written as JSON again, are its text to the byte: then it has the keys
+        and types of the shape and nothing else. Whether other events fit is not said.
+        """
+        return self.query(f"{self.decoded(f'{shape.hash}::UBIGINT')}, {self.typed_as(shape)}", "same")
+
+    def query(self, typed: str, condition: str = "clean") -> str:
+        """Return the query of the pass over typed events; they fit under a condition and the contract's."""
+        rules = {severity: flags(self.rules, severity) for severity in ("contract", "quality", "warn")}
+        fitting = " AND ".join((condition, f"present_count = {count_of_values(self.fields)}", *no_failure(rules)))
         return f"""
-WITH {self.decoded("events")}, {self.typed("shapes")}, {self.derived()}, judged AS (
+WITH {typed}, {self.derived()}, flagged AS (
+  SELECT *{flag_columns(rules)} FROM derived
+), judged AS (
   SELECT *,
-    {failed_list(flags(self.rules, "quality"))} AS dq_failed_rules,
-    {failed_list(flags(self.rules, "warn"))} AS _warned,
-    clean AND present_count = {" + ".join(f"({sql.name(field.name)} IS NOT NULL)::INTEGER" for field in self.fields)}
-      AND NOT ({any_of(flags(self.rules, "contract"))}) AS fits,
+    {failed_list("quality", rules)} AS dq_failed_rules,
+    {failed_list("warn", rules)} AS _warned,
+    {fitting} AS fits,
     epoch_us({NOW}) - event_micros > {int(self.pipeline.lateness.total_seconds() * 1_000_000)} AS is_late_arrival,
     make_timestamp(event_micros)::DATE AS event_date,
     CASE WHEN schema_drift_detected THEN {rescued_sql(self.sources)} END AS rescued,
@@ -149,7 +178,7 @@ WITH {self.decoded("events")}, {self.typed("shapes")}, {self.derived()}, judged 
     getvariable('run_id') AS run_id,
     getvariable('mapping_version') AS mapping_version,
     {key_sql(self.pipeline.key)} AS _key
-  FROM derived
+  FROM flagged
 )
 SELECT {", ".join(sql.name(column) for column in self.columns)}, event_date, row, shape, clean, fits, _warned,
   (_key >> 64)::UBIGINT AS key_high, (_key & 18446744073709551615::UHUGEINT)::UBIGINT AS key_low
@@ -157,14 +186,13 @@ FROM judged
 """
 
     def reasons(self) -> str:
-        """Return the query over `misfits`, `events` and `shape_details` that says why events do not fit."""
-        source = "(SELECT * FROM events SEMI JOIN misfits USING (row))"
+        """Return the query over `events` (misfits only) and `shape_details` that says why they do not fit."""
         contract = flags(self.rules, "contract")
         return f"""
-WITH {self.decoded(source)}, {self.typed("shape_details")}, {self.derived()}
+WITH {self.decoded()}, {self.typed("shape_details")}, {self.derived()}
 SELECT row, list_concat(shape_reasons, list_filter([
-    {value_reasons(self.fields)},
-    {contract_reasons(contract)}
+    {value_reasons(self.fields, self.sources)},
+    {contract_reasons(contract, self.fields, self.sources)}
   ], lambda reason: reason IS NOT NULL)) AS reasons
 FROM derived ORDER BY row
 """
@@ -184,25 +212,43 @@ FROM derived ORDER BY row
         found = f"json_transform(payload, {sql.literal(structure_of(self.fields, self.sources))})"
         return found if self.direct is None else direct_event(found, self.fields, self.sources)
 
-    def decoded(self, source: str) -> str:
-        """Decode the payload, and find its shape."""
+    def decoded(self, shape: str = "") -> str:
+        """Decode the payload of what is a JSON object, and find its shape where it is not given."""
         return f"""decoded AS (
-  SELECT *, {self.shape()} AS shape, {self.event()} AS event
-  FROM {source}
+  SELECT *, {shape or self.shape()} AS shape, {self.event()} AS event
+  FROM events WHERE {IS_OBJECT}
 )"""
 
     def typed(self, shapes: str) -> str:
         """Name the contract's fields, beside what is known of the event's shape."""
-        pairs = zip(self.fields, self.sources, strict=True)
-        typed = ",\n    ".join(field_sql(field, source) for field, source in pairs)
         known = {"shapes": "clean, present_count, drifted AS schema_drift_detected",
                  "shape_details": "shape_reasons, present"}[shapes]  # fmt: skip
         return f"""typed AS (
   SELECT row, payload, shape, {known}, {", ".join(KAFKA_COLUMNS)},
-    {typed},
+    {self.values()},
     getvariable('now') AS {NOW}
   FROM decoded LEFT JOIN {shapes} USING (shape)
 )"""
+
+    def typed_as(self, shape: Shape) -> str:
+        """Name the contract's fields of events that may be of one shape; `same` says which are."""
+        return f"""typed AS (
+  SELECT row, payload, shape, TRUE AS clean, {len(shape.present)} AS present_count, FALSE AS schema_drift_detected,
+    {", ".join(KAFKA_COLUMNS)},
+    {self.values()},
+    getvariable('now') AS {NOW}, {self.same_sql(shape)} AS same
+  FROM (SELECT *, {sql.texts(shape.defaulted)} AS defaulted FROM decoded)
+)"""
+
+    def same_sql(self, shape: Shape) -> str:
+        """Whether the decoded values, written as JSON again, are the text."""
+        members = ", ".join(f"{sql.literal(key)}: event.{sql.name(key)}" for key in shape.keys)
+        return f"payload = to_json({{{members}}})::VARCHAR"
+
+    def values(self) -> str:
+        """Return the contract's fields as columns."""
+        pairs = zip(self.fields, self.sources, strict=True)
+        return ",\n    ".join(field_sql(field, source) for field, source in pairs)
 
     def derived(self) -> str:
         """Add the derived columns; one that cannot be computed for an event is NULL there."""
@@ -230,17 +276,29 @@ def types_sql(sources: tuple[str, ...]) -> str:
     return f"json_type(payload, [{', '.join(sql.json_pointer(source) for source in sources)}])"
 
 
-def contract_reasons(contract: list[tuple[Rule, str]]) -> str:
-    """Reasons of row rules that reject."""
+def contract_reasons(contract: list[tuple[Rule, str]], fields: tuple[Field, ...], sources: tuple[str, ...]) -> str:
+    """Reasons of row rules that reject. A derived column has no JSON type, so its own is told."""
+    came = {field.name: came_sql(source) for field, source in zip(fields, sources, strict=True)}
     return (
         ",\n        ".join(
             f"CASE WHEN {predicate} THEN "
-            + reason_sql(rule.name, rule.columns[0], rule.expectation, "fails the rule")
+            + reason_sql(rule.name, column, asked(rule), came.get(column, f"typeof({sql.name(column)})"))
             + " END"
             for rule, predicate in contract
+            for column in [rule.columns[0]]
         )
         or "NULL"
     )
+
+
+LONGEST_EXPECTED = 200
+
+
+def asked(rule: Rule) -> str:
+    """Write down what a rule expects, with its bounds."""
+    others = {"than": rule.columns[1]} if len(rule.columns) > 1 else {}
+    arguments = ", ".join(f"{key}={orjson.dumps(value).decode()}" for key, value in (others | rule.arguments).items())
+    return f"{rule.expectation}({arguments})"[:LONGEST_EXPECTED]
 
 
 def flags(rules: RuleSet, severity: str) -> list[tuple[Rule, str]]:
@@ -251,17 +309,41 @@ def flags(rules: RuleSet, severity: str) -> list[tuple[Rule, str]]:
     return [(rule, predicate) for rule, predicate in pairs if predicate is not None]
 
 
-def any_of(predicates: list[tuple[Rule, str]]) -> str:
-    """Whether any predicate holds."""
-    return " OR ".join(f"({predicate})" for _, predicate in predicates) or "FALSE"
+Flags = dict[str, list[tuple[Rule, str]]]
 
 
-def failed_list(predicates: list[tuple[Rule, str]]) -> str:
+def flag(severity: str, index: int) -> str:
+    """Return the column that says whether an event fails a rule; no field can have a name with a blank."""
+    return sql.name(f"{severity} {index}")
+
+
+def flag_columns(rules: Flags) -> str:
+    """Evaluate each rule once."""
+    return "".join(
+        f",\n    {predicate} AS {flag(severity, index)}"
+        for severity, many in rules.items()
+        for index, (_, predicate) in enumerate(many)
+    )
+
+
+def no_failure(rules: Flags) -> list[str]:
+    """Return the conditions under which no rule of the contract is broken."""
+    return [f"NOT {flag('contract', index)}" for index in range(len(rules["contract"]))]
+
+
+def count_of_values(fields: tuple[Field, ...]) -> str:
+    """Count the contract's fields that have a value."""
+    return "(" + " + ".join(f"({sql.name(field.name)} IS NOT NULL)::INTEGER" for field in fields) + ")"
+
+
+def failed_list(severity: str, rules: Flags) -> str:
     """Names of the failed rules, NULL where none failed."""
-    if not predicates:
+    if not rules[severity]:
         return "NULL::VARCHAR[]"
-    names = ", ".join(f"CASE WHEN {predicate} THEN {sql.literal(rule.name)} END" for rule, predicate in predicates)
-    return f"CASE WHEN {any_of(predicates)} THEN list_filter([{names}], lambda rule: rule IS NOT NULL) END"
+    failed = [flag(severity, index) for index in range(len(rules[severity]))]
+    pairs = zip(failed, rules[severity], strict=True)
+    names = ", ".join(f"CASE WHEN {column} THEN {sql.literal(rule.name)} END" for column, (rule, _) in pairs)
+    return f"CASE WHEN {' OR '.join(failed)} THEN list_filter([{names}], lambda rule: rule IS NOT NULL) END"
 
 
 def rescued_sql(sources: tuple[str, ...]) -> str:

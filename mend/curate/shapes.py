@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from mend.contracts.schema import Field
 
 MISSING, NULL = "missing", "NULL"
+MOST_UNKNOWN = 20
+"""Unknown fields that a shape remembers: an event may have ten thousand, and a topic ten thousand such shapes."""
+LONGEST_NAME = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +34,7 @@ class Shape:
     """
 
     hash: int
+    keys: tuple[str, ...]
     types: tuple[str, ...]
     unknown: tuple[str, ...]
     reasons: tuple[Reason, ...]
@@ -49,7 +53,13 @@ class Shape:
 
 
 def classify(
-    shape_hash: int, types: Sequence[str | None], keys: Sequence[str], fields: Sequence[Field], sources: Sequence[str]
+    shape_hash: int,
+    types: Sequence[str | None],
+    keys: Sequence[str],
+    fields: Sequence[Field],
+    sources: Sequence[str],
+    *,
+    refuse_unknown: bool = False,
 ) -> Shape:
     """Judge a shape. `types` holds the JSON type of each contract field in order, None where it is missing."""
     seen = tuple(one or MISSING for one in types)
@@ -59,13 +69,16 @@ def classify(
         for field, came in zip(fields, seen, strict=True)
         if came == MISSING and field.has_default and field.default is not None
     )
+    unknown = tuple(dict.fromkeys(key for key in keys if key not in known))
     return Shape(
         hash=shape_hash,
+        keys=tuple(keys),
         types=seen,
-        unknown=tuple(dict.fromkeys(key for key in keys if key not in known)),
+        unknown=unknown[:MOST_UNKNOWN],
         reasons=(
             *(reason for field, came in zip(fields, seen, strict=True) if (reason := judge_field(field, came))),
             *repeated(keys, fields, sources),
+            *(refused_fields(unknown) if refuse_unknown else ()),
         ),
         present=(
             *(field.name for field, came in zip(fields, seen, strict=True) if came in field.type.json_types),
@@ -80,6 +93,16 @@ def repeated(keys: Sequence[str], fields: Sequence[Field], sources: Sequence[str
     for field, source in zip(fields, sources, strict=True):
         if keys.count(source) > 1:
             yield Reason(rule="repeated", column=field.name, expected="one value", found="several")
+
+
+def refused_fields(unknown: Sequence[str]) -> Iterator[Reason]:
+    """Refuse fields that the contract does not know; a name may be made of a value, so that long ones are cut."""
+    for name in unknown[:MOST_UNKNOWN]:
+        yield Reason(rule="unknown_field", column=name[:LONGEST_NAME], expected="nothing", found="a field")
+    if len(unknown) > MOST_UNKNOWN:
+        yield Reason(
+            rule="unknown_field", column="", expected="nothing", found=f"{len(unknown) - MOST_UNKNOWN} more fields"
+        )
 
 
 def judge_field(field: Field, came: str) -> Reason | None:

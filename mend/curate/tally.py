@@ -1,5 +1,6 @@
 """Counts of one task, made so that the counts of many tasks add up to those of the run. Pure."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -7,6 +8,22 @@ from typing import Literal
 from mend.contracts.codec import STRICT
 from mend.contracts.drift import Count
 from mend.contracts.report import Places, RuleCount, SegmentCount
+
+MOST_NAMES = 1_000
+"""Unknown fields that are counted by name, the most frequent ones: names made of values must not fill the report."""
+MOST_SEGMENTS = 1_000
+OTHER_SEGMENT = "(other)"
+"""What stands for the values of a segment column beyond the most frequent ones."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BadRun:
+    """Bad events (rejected, or not decoded) in a row: at the beginning, at the end, and the most anywhere."""
+
+    __pydantic_config__ = STRICT
+    head: Count = 0
+    tail: Count = 0
+    longest: Count = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +40,7 @@ class PartitionCount:
     last_offset: Count
     records: Count
     places: Places
+    bad: BadRun = BadRun()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +65,10 @@ class FieldCount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """All counts of a task or a run. `drifted` counts events that differ from the contract in any field."""
+    """All counts of a task or a run. `drifted` counts events that differ from the contract in any field.
+
+    `unnamed` is how many unknown fields there are, at least, beyond those that `fields` counts by name.
+    """
 
     __pydantic_config__ = STRICT
     partitions: tuple[PartitionCount, ...] = ()
@@ -57,6 +78,7 @@ class Tally:
     late: Count = 0
     failed: Count = 0
     drifted: Count = 0
+    unnamed: Count = 0
 
     @property
     def places(self) -> Places:
@@ -78,21 +100,93 @@ def add_places(many: Iterable[Places]) -> Places:
 def merge(tallies: Iterable[Tally]) -> Tally:
     """Add tallies up; the order does not matter."""
     many = list(tallies)
+    fields, dropped = most_frequent(merge_fields(one for tally in many for one in tally.fields))
     return Tally(
         partitions=merge_partitions(one for tally in many for one in tally.partitions),
-        fields=merge_fields(one for tally in many for one in tally.fields),
+        fields=fields,
         rules=merge_rules(one for tally in many for one in tally.rules),
         segments=merge_segments(one for tally in many for one in tally.segments),
         late=sum(tally.late for tally in many),
         failed=sum(tally.failed for tally in many),
         drifted=sum(tally.drifted for tally in many),
+        unnamed=max([dropped, *(tally.unnamed for tally in many)]),
+    )
+
+
+def most_frequent(counts: tuple[FieldCount, ...]) -> tuple[tuple[FieldCount, ...], int]:
+    """Leave out the unknown fields beyond the most frequent ones; says how many those are."""
+    events: Counter[str] = Counter()
+    for one in counts:
+        if one.kind == "unknown":
+            events[one.name] += one.count
+    if len(events) <= MOST_NAMES:
+        return counts, 0
+    named = {name for name, _ in sorted(events.items(), key=lambda pair: (-pair[1], pair[0]))[:MOST_NAMES]}
+    return tuple(one for one in counts if one.kind != "unknown" or one.name in named), len(events) - MOST_NAMES
+
+
+def joined(earlier: PartitionCount, later: PartitionCount) -> BadRun:
+    """Count bad events in a row over two neighbouring parts of a partition."""
+    before, after = earlier.bad, later.bad
+    return BadRun(
+        head=earlier.records + after.head if before.head == earlier.records else before.head,
+        tail=later.records + before.tail if after.tail == later.records else after.tail,
+        longest=max(before.longest, after.longest, before.tail + after.head),
+    )
+
+
+def moved(tally: Tally, gone: Tally) -> Tally:
+    """Count accepted events that turned out to be duplicates as such, and as nothing else any more.
+
+    The stream's drift is measured on what arrived, duplicates too: it stays.
+    """
+    many = {(one.topic, one.partition): one.records for one in gone.partitions}
+    return replace(
+        tally,
+        partitions=tuple(
+            replace(one, places=as_duplicate(one.places, many.get((one.topic, one.partition), 0)))
+            for one in tally.partitions
+        ),
+        rules=less_rules(tally.rules, gone.rules),
+        segments=less_segments(tally.segments, gone.segments),
+        late=tally.late - gone.late,
+        failed=tally.failed - gone.failed,
+    )
+
+
+def as_duplicate(places: Places, many: int) -> Places:
+    """Move accepted events to the duplicates."""
+    return replace(places, accepted=places.accepted - many, duplicate=places.duplicate + many)
+
+
+def less_rules(counts: tuple[RuleCount, ...], gone: tuple[RuleCount, ...]) -> tuple[RuleCount, ...]:
+    """Take failures away."""
+    less = {(one.rule, one.column): one.failures for one in gone}
+    rest = (replace(one, failures=one.failures - less.get((one.rule, one.column), 0)) for one in counts)
+    return tuple(one for one in rest if one.failures)
+
+
+def less_segments(counts: tuple[SegmentCount, ...], gone: tuple[SegmentCount, ...]) -> tuple[SegmentCount, ...]:
+    """Take rows away; those of a value that is not counted by name, or not all of it, from the others."""
+    left = {(one.column, one.value): (one.rows, one.failures) for one in counts}
+    for one in gone:
+        rows, failures = one.rows, one.failures
+        for key in ((one.column, one.value), (one.column, OTHER_SEGMENT)):
+            if key in left:
+                taken = min(rows, left[key][0]), min(failures, left[key][1])
+                left[key] = (left[key][0] - taken[0], left[key][1] - taken[1])
+                rows, failures = rows - taken[0], failures - taken[1]
+    return tuple(
+        SegmentCount(column=column, value=value, rows=rows, failures=failures)
+        for (column, value), (rows, failures) in left.items()
+        if rows
     )
 
 
 def merge_partitions(counts: Iterable[PartitionCount]) -> tuple[PartitionCount, ...]:
     """Add counts by partition."""
     found: dict[tuple[str, int], PartitionCount] = {}
-    for one in counts:
+    for one in sorted(counts, key=lambda one: one.first_offset):
         before = found.get((one.topic, one.partition))
         found[one.topic, one.partition] = (
             one
@@ -103,6 +197,7 @@ def merge_partitions(counts: Iterable[PartitionCount]) -> tuple[PartitionCount, 
                 last_offset=max(one.last_offset, before.last_offset),
                 records=one.records + before.records,
                 places=add_places((one.places, before.places)),
+                bad=joined(before, one),
             )
         )
     return tuple(found[key] for key in sorted(found))
@@ -152,4 +247,22 @@ def merge_segments(counts: Iterable[SegmentCount]) -> tuple[SegmentCount, ...]:
         if before is not None:
             one = replace(one, rows=one.rows + before.rows, failures=one.failures + before.failures)  # noqa: PLW2901
         found[one.column, one.value] = one
-    return tuple(found[key] for key in sorted(found))
+    return with_others(tuple(found[key] for key in sorted(found)))
+
+
+def with_others(counts: tuple[SegmentCount, ...]) -> tuple[SegmentCount, ...]:
+    """Put the values of a column beyond the most frequent ones together."""
+    by_column: dict[str, list[SegmentCount]] = {}
+    for one in counts:
+        by_column.setdefault(one.column, []).append(one)
+    if all(len(column) <= MOST_SEGMENTS + 1 for column in by_column.values()):
+        return counts
+    kept = []
+    for name, column in by_column.items():
+        ranked = sorted(column, key=lambda one: (one.value == OTHER_SEGMENT, -one.rows, one.value))
+        rest = ranked[MOST_SEGMENTS:]
+        rows, failures = sum(one.rows for one in rest), sum(one.failures for one in rest)
+        kept += ranked[:MOST_SEGMENTS]
+        if rest:
+            kept.append(SegmentCount(column=name, value=OTHER_SEGMENT, rows=rows, failures=failures))
+    return tuple(sorted(kept, key=lambda one: (one.column, one.value)))

@@ -48,6 +48,17 @@ def opened(
     )
 
 
+MOST_NOTES = 20
+
+
+def noted(incident: Incident, note: str, at: datetime) -> Incident:
+    """Return it with the note, its last ones kept, and seen once more."""
+    refuse_resolved(incident, "updated")
+    notes = [*incident.context.get("notes", []), note][-MOST_NOTES:]
+    seen = incident.context.get("seen", 1) + 1
+    return replace(incident, updated_at=instant(at), context={**incident.context, "notes": notes, "seen": seen})
+
+
 def raised(incident: Incident, severity: Severity, at: datetime) -> Incident:
     """Return it with at least this severity; an incident never becomes milder."""
     refuse_resolved(incident, "made graver")

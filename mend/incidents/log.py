@@ -38,6 +38,10 @@ class IncidentLog:
         incident = lifecycle.opened(
             incident_id, incident_type, summary, severity, at, context=context, created_by=created_by
         )
+        return self.add_incident(incident)
+
+    def add_incident(self, incident: Incident) -> Incident:
+        """Keep an incident that was opened elsewhere; durable on return."""
         self.rows.add(incident)
         return incident
 
@@ -48,6 +52,18 @@ class IncidentLog:
     def get_recent_incidents(self, *, at: datetime, days: int = 7) -> tuple[Incident, ...]:
         """Return the incidents created in the last days, newest first."""
         return self.rows.created_since(at - timedelta(days=days))
+
+    def open_incidents(self, causes: str) -> tuple[Incident, ...]:
+        """Return the open incidents whose cause begins so, oldest first."""
+        return self.rows.open_about(causes)
+
+    def find_open(self, cause: str) -> Incident | None:
+        """Return the open incident of a cause, or None."""
+        return next((one for one in self.rows.open_about(cause) if one.cause == cause), None)
+
+    def note_incident(self, incident_id: str, note: str, at: datetime) -> Incident:
+        """Add a note to it; the last ones are kept."""
+        return self.rows.change(incident_id, partial(lifecycle.noted, note=note, at=at))
 
     def escalate_incident(self, incident_id: str, notes: str, at: datetime) -> Incident:
         """Mark it as brought before a person; again adds the notes only."""
@@ -91,6 +107,12 @@ class FirstThatWorks:
         stored = self._tried(lambda rows: rows.created_since(start))
         both = {one.id: one for one in (*stored, *self.file.created_since(start))}
         return tuple(sorted(both.values(), key=lifecycle.created, reverse=True))
+
+    def open_about(self, causes: str) -> tuple[Incident, ...]:
+        """Return those of both, oldest first."""
+        stored = self._tried(lambda rows: rows.open_about(causes))
+        both = {one.id: one for one in (*stored, *self.file.open_about(causes))}
+        return tuple(sorted(both.values(), key=lifecycle.created))
 
     def _tried(self, ask: Callable[[IncidentRows], T]) -> T:
         try:

@@ -17,6 +17,11 @@ Kind = Literal[
 ]  # fmt: skip
 
 
+def in_life(where: Partition, life: int) -> Partition:
+    """Return the partition of a topic that was made anew `life` times: its offsets began again each time."""
+    return where if life == 0 else (f"{where[0]}~{life}", where[1])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One thing that is not as it must be. `until` ends the interval; `places` are those where the offset is."""

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from mend.proof.check import check_chain, check_run, uncovered, verified_through
 from mend.proof.evidence import Unreadable, manifests, present, read_manifest, read_offsets, report_says
-from mend.proof.facts import Checked, Finding, Interval, Kind, Run, Span, Statement
+from mend.proof.facts import Checked, Finding, Interval, Kind, Run, Span, Statement, in_life
 
 Place = tuple[str, str, int]
-"""Pipeline, topic and partition."""
+"""Pipeline, topic (in which of its lives) and partition."""
 ASIDE = ("quarantine", "dead_letters", "duplicates")
 SETTLED = {"published", "held", "validated", "disputed"}
 REPLACED = "replaced"
@@ -45,6 +45,8 @@ class Known:
     states: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Pipeline and state of each run."""
     ledger: Mapping[str, Sequence[Statement]] = field(default_factory=dict)
+    lives: Mapping[str, int] = field(default_factory=dict)
+    """How often the topic had been made anew when a run read it; 0 where nothing is said."""
     lost: Mapping[Place, Sequence[Interval]] = field(default_factory=dict)
     verified: Mapping[Place, int] = field(default_factory=dict)
     watermarks: Mapping[Place, Interval] = field(default_factory=dict)
@@ -154,7 +156,8 @@ def of_run(run_id: str, known: Known, text: str, pipeline: str | None = None) ->
 
 def check(run: Run, known: Known, home: Path) -> Checked:
     """Check one run against its files, the ledger and its report."""
-    lost = {where: list(known.lost.get((run.pipeline, *where), ())) for where in {span.where for span in run.spans}}
+    places = {span.where: (run.pipeline, *in_life(span.where, known.lives.get(run.run_id, 0))) for span in run.spans}
+    lost = {where: list(known.lost.get(place, ())) for where, place in places.items()}
     said, broken = list(known.ledger.get(run.run_id, ())), None
     try:
         said += report_says(home / "ops" / "runs" / run.run_id / "run_report.json")
@@ -212,10 +215,11 @@ def chains(
     pending: dict[Place, list[Interval]] = defaultdict(list)
     for run in settled.values():
         for span in run.spans:
-            spans[run.pipeline, *span.where].append(span)
+            spans[run.pipeline, *in_life(span.where, known.lives.get(run.run_id, 0))].append(span)
     for run_id in open_runs & known.states.keys():
         for said in known.ledger.get(run_id, ()):
-            pending[known.states[run_id][0], *said.where].append((said.start, said.end))
+            where = in_life(said.where, known.lives.get(run_id, 0))
+            pending[known.states[run_id][0], *where].append((said.start, said.end))
     proven, gaps = [], []
     for place, some in sorted(spans.items()):
         some.sort(key=lambda one: (one.start, one.end))
@@ -237,7 +241,7 @@ def partition_proof(
     waiting: int | None,
 ) -> Proven:  # fmt: skip
     """Add up what was counted of a partition."""
-    where = place[1:]
+    where = spans[0].where
     counts: Counter[str] = Counter()
     retired: Counter[str] = Counter()
     for one in (checked[span.run_id] for span in spans if span.run_id in checked):

@@ -50,6 +50,7 @@ def load_rules(path: Path, *, pipeline: str | None = None) -> RuleSet:
         thresholds=_thresholds(document, sections),
         field_mappings=_mapping(document, sections, "field_mappings"),
         quality_dimensions=_mapping(document, sections, "quality_dimensions"),
+        content=path.read_bytes(),
     )
     return replace(rules, version=_version(rules))
 

@@ -40,6 +40,10 @@ class Layout:
         """Events whose key an earlier one has."""
         return self.settings.home / "duplicates" / f"run={run_id}"
 
+    def replaced(self, run_id: str) -> Path:
+        """Everything of a run whose place another one took; kept until retention ends."""
+        return self.settings.home / "replaced" / f"run={run_id}"
+
     def settled_keys(self, run_id: str) -> Path:
         """Digests of the keys of the run's accepted events."""
         return self.settings.home / "keys" / f"run={run_id}"
@@ -64,6 +68,10 @@ class Layout:
     def run_file(self, run_id: str, name: str) -> Path:
         """Return a run's own copy of a report."""
         return self.ops / "runs" / run_id / f"{name}.json"
+
+    def contract(self, run_id: str) -> Path:
+        """Files of the pipeline as they were when the run was staged."""
+        return self.ops / "runs" / run_id / "contract"
 
     def write(self, run_id: str, name: str, document: Any) -> None:
         """Write a report for its run, and as the latest one."""

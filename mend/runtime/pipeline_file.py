@@ -1,8 +1,9 @@
 """A pipeline is a file: everything that is special to a topic stands there and nowhere else."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +16,8 @@ from mend.runtime.yaml_file import YamlFile, load_yaml
 
 KEYS = {
     "pipeline", "topic", "format", "schema", "mapping", "key", "duplicate_horizon", "event_time", "lateness",
-    "segments", "pii", "rules", "derived", "retention", "drift", "max_events_per_run", "sparse",
+    "segments", "pii", "rules", "derived", "retention", "drift", "max_events_per_run", "sparse", "unknown_fields",
+    "dead_letter_topic", "dead_letter_rejected", "storm", "offsets_gone", "trigger",
 }  # fmt: skip
 REQUIRED = {"pipeline", "topic", "schema", "key", "event_time", "rules"}
 DURATION = re.compile(r"(\d{1,6})\s*(second|minute|hour|day)s?")
@@ -36,6 +38,15 @@ class DriftShares:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StormLimits:
+    """From when on bad events are a storm: a share of at least `events` read of a partition, or a run in a row."""
+
+    share: float = 0.5
+    events: int = 1_000
+    run: int = 5_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
     """How long each kind of data is kept after its run was settled; None: for ever."""
 
@@ -51,6 +62,9 @@ class Pipeline:
     """A checked pipeline file. Paths are absolute; `mapping` is contract field → observed field where they differ.
 
     `sparse` says that offsets without an event are normal: the topic is compacted, or written in transactions.
+    `offsets_gone` says what to do about offsets that Kafka deleted unread, `trigger` how often a stream reads.
+    `content` and `schema_content` are the bytes of the two files as they were when they were read. `storm` is None
+    where storms are not looked for.
     """
 
     name: str
@@ -72,6 +86,19 @@ class Pipeline:
     drift: DriftShares = DriftShares()
     max_events_per_run: int = 2_000_000
     sparse: bool = False
+    offsets_gone: Literal["stop", "continue"] = "stop"
+    trigger: timedelta = timedelta(seconds=30)
+    unknown_fields: Literal["keep", "reject"] = "keep"
+    dead_letter_topic: str | None = None
+    dead_letter_rejected: bool = False
+    storm: StormLimits | None = StormLimits()
+    content: bytes = field(default=b"", repr=False, compare=False)
+    schema_content: bytes = field(default=b"", repr=False, compare=False)
+
+    @property
+    def schema_version(self) -> str:
+        """Return the contract's file name with the beginning of the SHA-256 of its content."""
+        return f"{self.schema_path.stem}@{sha256(self.schema_content).hexdigest()[:12]}"
 
     def source(self, field: str) -> str:
         """Return the observed field that feeds a field of the contract."""
@@ -90,25 +117,28 @@ def find_pipeline(folder: Path, name: str) -> Path:
     return path
 
 
-def load_pipeline(path: Path) -> Pipeline:
-    """Read and check a pipeline file; every error names file, line and the nearest valid name."""
+def load_pipeline(path: Path, *, schema: Path | None = None, rules: Path | None = None) -> Pipeline:
+    """Read and check a pipeline file; every error names file, line and the nearest valid name.
+
+    `schema` and `rules` are read instead of the files that it names: a copy's neighbours lie elsewhere.
+    """
     file = load_yaml(path)
     raw = file.document
     if not isinstance(raw, dict):
         raise file.error((), "expected keys and values (pipeline, topic, schema, key, …).")
     file.check_keys((), raw, KEYS, REQUIRED)
-    schema_path = sibling(file, "schema")
-    schema = read_schema(file, schema_path)
+    schema_path = schema or sibling(file, "schema")
+    schema_content = read_beside(file, schema_path)
     pipeline = Pipeline(
         name=text(file, "pipeline"),
         path=path.absolute(),
         topic=text(file, "topic"),
         format=one_of(file, "format", ("json", "avro")),
-        schema=schema,
+        schema=schema_of(schema_path, schema_content),
         schema_path=schema_path,
         key=names(file, "key"),
         event_time=text(file, "event_time"),
-        rules_path=sibling(file, "rules"),
+        rules_path=rules or sibling(file, "rules"),
         mapping=texts(file, "mapping"),
         duplicate_horizon=duration(file, "duplicate_horizon", timedelta(days=7)),
         lateness=duration(file, "lateness", timedelta(minutes=15)),
@@ -119,6 +149,14 @@ def load_pipeline(path: Path) -> Pipeline:
         drift=shares(file),
         max_events_per_run=whole(file, "max_events_per_run", 2_000_000),
         sparse=yes_or_no(file, "sparse"),
+        offsets_gone=one_of(file, "offsets_gone", ("stop", "continue")),
+        trigger=duration(file, "trigger", timedelta(seconds=30)),
+        unknown_fields=one_of(file, "unknown_fields", ("keep", "reject")),
+        dead_letter_topic=dead_letter_topic(file),
+        dead_letter_rejected=yes_or_no(file, "dead_letter_rejected"),
+        storm=storm_limits(file),
+        content=file.content,
+        schema_content=schema_content,
     )
     check_names(file, pipeline)
     return pipeline
@@ -157,11 +195,11 @@ def check_names(file: YamlFile, pipeline: Pipeline) -> None:
 def check_sources(file: YamlFile, pipeline: Pipeline) -> None:
     """Refuse an observed field that feeds two fields of the contract."""
     fed: dict[str, str] = {}
-    for field in pipeline.schema.names:
-        other = fed.setdefault(pipeline.source(field), field)
-        if other != field:
-            place = ("mapping", field if field in pipeline.mapping else other)
-            raise file.error(place, f"mapping: '{pipeline.source(field)}' feeds both '{other}' and '{field}'.")
+    for name in pipeline.schema.names:
+        other = fed.setdefault(pipeline.source(name), name)
+        if other != name:
+            place = ("mapping", name if name in pipeline.mapping else other)
+            raise file.error(place, f"mapping: '{pipeline.source(name)}' feeds both '{other}' and '{name}'.")
 
 
 def check_always_there(file: YamlFile, pipeline: Pipeline) -> None:
@@ -184,12 +222,18 @@ def check_always_there(file: YamlFile, pipeline: Pipeline) -> None:
         )
 
 
-def read_schema(file: YamlFile, path: Path) -> Schema:
-    """Read the contract that the pipeline file names."""
+def read_beside(file: YamlFile, path: Path) -> bytes:
+    """Read the schema file that the pipeline file names."""
     try:
-        return parse_schema(orjson.loads(path.read_bytes()))
+        return path.read_bytes()
     except OSError as error:
         raise file.error(("schema",), f"the schema file {path} cannot be read ({error.strerror}).") from error
+
+
+def schema_of(path: Path, content: bytes) -> Schema:
+    """Read the contract."""
+    try:
+        return parse_schema(orjson.loads(content))
     except (orjson.JSONDecodeError, SchemaError) as error:
         raise UserError(f"{path}: {error}. Correct the schema.") from error
 
@@ -274,6 +318,36 @@ def yes_or_no(file: YamlFile, key: str) -> bool:
     if not isinstance(value, bool):
         raise file.error((key,), f"{key}: expected true or false, came {value!r}.")
     return value
+
+
+def dead_letter_topic(file: YamlFile) -> str | None:
+    """Return the topic to which dead letters go: `true` stands for `<topic>.dlq`; none by default."""
+    value = file.document.get("dead_letter_topic", False)
+    name = f"{file.document['topic']}.dlq" if value is True else value
+    if name is False:
+        return None
+    if not isinstance(name, str) or not TOPIC.fullmatch(name):
+        raise file.error(("dead_letter_topic",), f"dead_letter_topic: expected true or a topic's name, came {value!r}.")
+    if name == file.document["topic"]:
+        raise file.error(("dead_letter_topic",), "dead_letter_topic: dead letters would come back. Name another topic.")
+    return name
+
+
+def storm_limits(file: YamlFile) -> StormLimits | None:
+    """Return from when on bad events are a storm; `storm: false` looks for none."""
+    raw = file.document.get("storm", {})
+    if raw is False:
+        return None
+    if not isinstance(raw, dict):
+        raise file.error(("storm",), f"storm: expected share, events and run, or false, came {raw!r}.")
+    file.check_keys(("storm",), raw, set(StormLimits.__dataclass_fields__))
+    for key, value in raw.items():
+        is_share = key == "share"
+        number = isinstance(value, int | float if is_share else int) and not isinstance(value, bool)
+        if not number or not 0 < value <= (1 if is_share else 2**31):
+            expected = "a share above 0 up to 1" if is_share else "a whole number above 0"
+            raise file.error(("storm", key), f"storm.{key}: expected {expected}, came {value!r}.")
+    return StormLimits(**raw)
 
 
 def shares(file: YamlFile) -> DriftShares:

@@ -36,8 +36,14 @@ _Loader.add_implicit_resolver(
 
 def compose(path: Path) -> yaml.Node | None:
     """Read a file as nodes, None for an empty one. One that is missing, not UTF-8 or not YAML is a UserError."""
+    return composed(path)[0]
+
+
+def composed(path: Path) -> tuple[yaml.Node | None, bytes]:
+    """Read a file as nodes, beside the bytes that they were read from."""
     try:
-        text = path.read_text(encoding="utf-8")
+        content = path.read_bytes()
+        text = content.decode("utf-8")
         node: yaml.Node | None = yaml.compose(text, Loader=_Loader)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}). Check the path.") from error
@@ -48,7 +54,7 @@ def compose(path: Path) -> yaml.Node | None:
         raise UserError(f"{path}:{line}: is not YAML: {error.problem}.") from error
     except yaml.YAMLError as error:
         raise UserError(f"{path}: is not YAML: {error}.") from error
-    return node
+    return node, content
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,7 @@ class YamlFile:
     path: Path
     document: Any
     lines: dict[Place, int]
+    content: bytes = b""
 
     def error(self, place: Place, message: str) -> UserError:
         """Return an error that names file and line of the place, or of its nearest known parent."""
@@ -78,7 +85,7 @@ class YamlFile:
 
 def load_yaml(path: Path) -> YamlFile:
     """Read a YAML file; a file that is missing, not UTF-8 or not YAML is a UserError that says where."""
-    node = compose(path)
+    node, content = composed(path)
     try:
         document = None if node is None else yaml.constructor.SafeConstructor().construct_document(node)
     except (yaml.YAMLError, ValueError) as error:
@@ -87,7 +94,7 @@ def load_yaml(path: Path) -> YamlFile:
         raise UserError(f"{where}: is not YAML: {getattr(error, 'problem', error)}.") from error
     lines: dict[Place, int] = {}
     twice = walk(node, (), lines) if node is not None else None
-    file = YamlFile(path, document, lines)
+    file = YamlFile(path, document, lines, content)
     if twice is not None:
         raise file.error(twice, f"'{twice[-1]}' stands there twice. Remove one.")
     return file

@@ -14,13 +14,16 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from mend.runtime.errors import UserError
 from mend.runtime.nearest import nearest
 from mend.store.database import BEGIN, Database
+from mend.store.dead_letters import DeadLetterSends
 from mend.store.decisions import Decisions
 from mend.store.incidents import SqlIncidents
 from mend.store.ledger import Ledger
+from mend.store.losses import Losses
 from mend.store.mappings import Mappings
 from mend.store.migrate import prepare
 from mend.store.proofs import Proofs
 from mend.store.runs import Runs
+from mend.store.topics import Topics
 
 DRIVERS = {
     "sqlite": "sqlite",
@@ -43,7 +46,10 @@ class Store:
     ledger: Ledger
     decisions: Decisions
     incidents: SqlIncidents
+    dead_letters: DeadLetterSends
     mappings: Mappings
+    losses: Losses
+    topics: Topics
     proofs: Proofs
 
     def transaction(self) -> AbstractContextManager[Connection]:
@@ -80,7 +86,10 @@ def open_store(url: str) -> Store:
         ledger=Ledger(database),
         decisions=Decisions(database),
         incidents=SqlIncidents(database),
+        dead_letters=DeadLetterSends(database),
         mappings=Mappings(database),
+        losses=Losses(database),
+        topics=Topics(database),
         proofs=Proofs(database),
     )
 

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Protocol
 from sqlalchemy import select, update
 
 from mend.contracts import codec
-from mend.contracts.incident import Incident
+from mend.contracts.incident import Incident, IncidentStatus
 from mend.runtime.errors import UserError
 from mend.store.database import Database, insert_once
 from mend.store.tables import incidents
@@ -35,6 +35,9 @@ class IncidentRows(Protocol):
 
     def created_since(self, start: datetime) -> tuple[Incident, ...]:
         """Return the incidents created at or after a time, newest first."""
+
+    def open_about(self, causes: str) -> tuple[Incident, ...]:
+        """Return the open incidents whose cause begins with a text, oldest first."""
 
 
 class SqlIncidents:
@@ -71,6 +74,14 @@ class SqlIncidents:
         wanted = select(incidents).where(incidents.c.created_at >= start)
         with self.database.reading() as connection:
             rows = connection.execute(wanted.order_by(incidents.c.created_at.desc(), incidents.c.id)).mappings()
+            return tuple(_incident(row) for row in rows)
+
+    def open_about(self, causes: str) -> tuple[Incident, ...]:
+        """Read the rows from an index on the cause."""
+        about = incidents.c.cause.startswith(causes, autoescape=True)
+        wanted = select(incidents).where(about, incidents.c.status == IncidentStatus.OPEN)
+        with self.database.reading() as connection:
+            rows = connection.execute(wanted.order_by(incidents.c.created_at, incidents.c.id)).mappings()
             return tuple(_incident(row) for row in rows)
 
 
@@ -118,6 +129,12 @@ class JsonlIncidents:
         recent = [one for one in self._read().values() if datetime.fromisoformat(one.created_at) >= start]
         by_id = sorted(recent, key=lambda one: one.id)
         return tuple(sorted(by_id, key=lambda one: datetime.fromisoformat(one.created_at), reverse=True))
+
+    def open_about(self, causes: str) -> tuple[Incident, ...]:
+        """Read the file."""
+        found = (one for one in self._read().values() if one.status is IncidentStatus.OPEN)
+        about = (one for one in found if one.cause is not None and one.cause.startswith(causes))
+        return tuple(sorted(about, key=lambda one: (datetime.fromisoformat(one.created_at), one.id)))
 
     def _read(self) -> dict[str, Incident]:
         if not self.path.exists():

@@ -4,16 +4,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, func, select, true, update
+from sqlalchemy import Connection, Select, and_, delete, func, not_, select, true, update
 
 from mend.contracts.report import PartitionRange, Places
 from mend.runtime.errors import UserError
 from mend.store.database import Database
+from mend.store.losses import Loss, uncovered
 from mend.store.sums import PLACES, Discrepancy, Kind, check_sums, of_range
-from mend.store.tables import run_ranges, runs
+from mend.store.tables import RunState, losses, replacements, run_ranges, runs
 
 __all__ = ["Discrepancy", "Ledger", "LedgerRange", "Partition", "check_sums"]
 
+UNSETTLED = (RunState.OPENED, RunState.STAGED, RunState.AUDITED, RunState.DECIDED)
 Partition = tuple[str, int]
 """Topic and partition."""
 
@@ -89,10 +91,35 @@ class Ledger:
     def gaps(self, pipeline: str) -> tuple[Discrepancy, ...]:
         """Return every range of the pipeline that does not begin where the ones before it in its partition ended.
 
-        `expected` is that end, `came` where the range begins: a smaller one overlaps, a larger one leaves a gap.
+        `expected` is that end, `came` where the range begins: a smaller one overlaps, a larger one leaves a gap. A gap
+        that recorded losses cover is none; runs that another replaced, and those that are about to, do not count.
         """
         with self.database.reading() as connection:
-            return tuple(_misplaced(row) for row in connection.execute(_out_of_line(pipeline)).mappings())
+            lost = tuple(Loss(**row) for row in connection.execute(_losses(pipeline)).mappings())
+            found = connection.execute(_out_of_line(pipeline)).mappings()
+            return tuple(_misplaced(row) for row in found if not _explained(row, lost))
+
+    def ends(self, pipeline: str, topic: str, epoch: int = 0) -> dict[int, int]:
+        """Return the offset up to which each partition was read in the topic's epoch, the accepted losses included."""
+        read = _live(select(run_ranges.c.partition, func.max(run_ranges.c.until_offset)), pipeline)
+        lost = select(losses.c.partition, func.max(losses.c.until_offset)).where(losses.c.pipeline == pipeline)
+        queries = (
+            read.where(run_ranges.c.topic == topic, runs.c.epoch == epoch).group_by(run_ranges.c.partition),
+            lost.where(losses.c.topic == topic, losses.c.epoch == epoch).group_by(losses.c.partition),
+        )
+        ends: dict[int, int] = {}
+        with self.database.reading() as connection:
+            for query in queries:
+                for partition, end in connection.execute(query):
+                    ends[partition] = max(end, ends.get(partition, 0))
+        return ends
+
+    def live_ranges(self, pipeline: str, topic: str, epoch: int = 0) -> tuple[LedgerRange, ...]:
+        """Return the ranges of the runs that count, by partition and offset."""
+        wanted = _live(select(run_ranges), pipeline).where(run_ranges.c.topic == topic, runs.c.epoch == epoch)
+        with self.database.reading() as connection:
+            rows = connection.execute(wanted.order_by(run_ranges.c.partition, run_ranges.c.from_offset)).mappings()
+            return tuple(_range(row) for row in rows)
 
 
 def unsettled(part: LedgerRange) -> Discrepancy | None:
@@ -146,25 +173,49 @@ def _overlapping(run_id: str) -> Any:
         select(mine, other.c.until_offset.label("other_end"))
         .join(other, and_(same, shared, not_empty, other.c.run_id != mine.c.run_id))
         .join(run, run.c.run_id == mine.c.run_id)
-        .join(its, and_(its.c.run_id == other.c.run_id, its.c.pipeline == run.c.pipeline))
-        .where(mine.c.run_id == run_id)
+        .join(its, and_(its.c.run_id == other.c.run_id, its.c.pipeline == run.c.pipeline, its.c.epoch == run.c.epoch))
+        .where(mine.c.run_id == run_id, its.c.state != RunState.REPLACED, its.c.run_id.not_in(_replaced_by(run_id)))
         .order_by(mine.c.topic, mine.c.partition, other.c.from_offset)
     )
+
+
+def _replaced_by(run_id: str) -> Any:
+    """Select the runs whose place a run takes."""
+    return select(replacements.c.replaced).where(replacements.c.run_id == run_id)
 
 
 def _out_of_line(pipeline: str) -> Any:
     """Select the ranges that do not begin at the largest end before them (an earlier long range may cover several)."""
     part = run_ranges.c
     end = func.max(part.until_offset).over(
-        partition_by=(part.topic, part.partition), order_by=(part.from_offset, part.until_offset), rows=(None, -1)
+        partition_by=(part.topic, runs.c.epoch, part.partition),
+        order_by=(part.from_offset, part.until_offset),
+        rows=(None, -1),
     )
-    lined = (
-        select(run_ranges, end.label("end")).join(runs, runs.c.run_id == part.run_id).where(runs.c.pipeline == pipeline)
-    ).subquery()
-    ordered = (lined.c.topic, lined.c.partition, lined.c.from_offset)
+    lined = _live(select(run_ranges, runs.c.epoch, end.label("end")), pipeline).subquery()
+    ordered = (lined.c.topic, lined.c.epoch, lined.c.partition, lined.c.from_offset)
     return select(lined).where(lined.c.end.is_not(None), lined.c.end != lined.c.from_offset).order_by(*ordered)
 
 
 def _misplaced(row: Any) -> Discrepancy:
     kind: Kind = "overlap" if row["from_offset"] < row["end"] else "gap"
     return of_range(kind, row["run_id"], _range(row).read, expected=row["end"], came=row["from_offset"])
+
+
+def _live(wanted: Select[Any], pipeline: str) -> Select[Any]:
+    """Keep the ranges of runs that nobody replaced and that wait for no decision on whether they replace others."""
+    takers = select(replacements.c.run_id)
+    waiting = and_(runs.c.state.in_(UNSETTLED), runs.c.run_id.in_(takers))
+    counts = (runs.c.pipeline == pipeline, runs.c.state != RunState.REPLACED, not_(waiting))
+    return wanted.join(runs, runs.c.run_id == run_ranges.c.run_id).where(*counts)
+
+
+def _losses(pipeline: str) -> Select[Any]:
+    return select(losses).where(losses.c.pipeline == pipeline)
+
+
+def _explained(row: Any, lost: tuple[Loss, ...]) -> bool:
+    """Whether the gap before a range holds nothing but accepted losses."""
+    place = (row["topic"], row["epoch"], row["partition"])
+    here = [one for one in lost if (one.topic, one.epoch, one.partition) == place]
+    return row["from_offset"] > row["end"] and not uncovered(row["end"], row["from_offset"], here)

@@ -1,5 +1,6 @@
 """Runs and where they stand, so that whatever died is picked up there."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypedDict, Unpack
@@ -10,7 +11,7 @@ from mend.contracts.quality import QualityResults
 from mend.contracts.report import RunReport
 from mend.runtime.errors import UserError
 from mend.store.database import Database, insert_once
-from mend.store.tables import Outcome, RunState, failures, run_ranges, runs
+from mend.store.tables import Outcome, RunState, failures, replacements, run_ranges, runs
 
 REPEATABLE = (RunState.OPENED, RunState.STAGED, RunState.AUDITED, RunState.FAILED)
 """A batch in one of these may be staged again: nothing was decided about it."""
@@ -24,6 +25,7 @@ BEFORE = {
     RunState.VALIDATED: (RunState.PUBLISHED, RunState.HELD, RunState.DISPUTED),
     RunState.DISPUTED: (RunState.PUBLISHED, RunState.HELD, RunState.VALIDATED, RunState.DISPUTED),
     RunState.FAILED: (RunState.OPENED, RunState.STAGED, RunState.AUDITED, RunState.DECIDED),
+    RunState.REPLACED: (RunState.PUBLISHED, RunState.HELD, RunState.VALIDATED),
 }
 """From where a state can be reached."""
 
@@ -32,7 +34,7 @@ OUTCOMES = {
     RunState.HELD: Outcome.HELD,
     RunState.FAILED: Outcome.FAILED,
 }
-ENDED = {RunState.VALIDATED, RunState.DISPUTED, RunState.FAILED}
+ENDED = {RunState.VALIDATED, RunState.DISPUTED, RunState.FAILED, RunState.REPLACED}
 UNFINISHED = tuple(state for state in RunState if state not in ENDED)
 
 
@@ -51,6 +53,7 @@ class Changes(TypedDict, total=False):
     quality: QualityResults | None
     error: str | None
     cause: str | None
+    epoch: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +78,7 @@ class Run:
     quality: QualityResults | None
     error: str | None
     cause: str | None
+    epoch: int
 
     @property
     def may_be_staged(self) -> bool:
@@ -89,6 +93,7 @@ class Standing:
     run_id: str
     pipeline: str
     state: RunState
+    epoch: int
     opened_at: datetime
     ended_at: datetime | None
 
@@ -163,6 +168,34 @@ class Runs:
                 _move(connection, run_id, RunState.FAILED, at, None, changes)
             failure = {"pipeline": pipeline, "run_id": run_id, "error": error, "cause": cause, "at": at}
             connection.execute(failures.insert().values(failure))
+
+    def plan_replacement(self, run_id: str, replaced: Iterable[str]) -> None:
+        """Say which runs the run will take the place of when it is settled; saying it again replaces the list."""
+        rows = [{"run_id": run_id, "replaced": one} for one in sorted(replaced)]
+        with self.database.transaction() as connection:
+            connection.execute(delete(replacements).where(replacements.c.run_id == run_id))
+            if rows:
+                connection.execute(replacements.insert(), rows)
+
+    def replaces(self, run_id: str) -> tuple[str, ...]:
+        """Return the runs whose place the run takes; none for a run that only reads what is new."""
+        wanted = select(replacements.c.replaced).where(replacements.c.run_id == run_id)
+        with self.database.reading() as connection:
+            return tuple(connection.scalars(wanted.order_by(replacements.c.replaced)))
+
+    def replace(self, run_id: str, at: datetime) -> None:
+        """Mark the runs whose place the run took as replaced; those that are already stay so."""
+        with self.database.transaction() as connection:
+            for one in self.replaces(run_id):
+                if _existing(connection, one).state is not RunState.REPLACED:
+                    _move(connection, one, RunState.REPLACED, at, None, {})
+
+    def abandon(self, run_id: str, why: str, at: datetime) -> None:
+        """Give up a run that changed nothing: its ranges are nobody's, and it is no failure of the pipeline."""
+        with self.database.transaction() as connection:
+            _move(connection, run_id, RunState.FAILED, at, None, {"error": why})
+            connection.execute(update(runs).where(runs.c.run_id == run_id).values(outcome=None))
+            connection.execute(delete(run_ranges).where(run_ranges.c.run_id == run_id))
 
     def get(self, run_id: str) -> Run | None:
         """Return the run, or None for an unknown one."""

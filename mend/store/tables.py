@@ -23,7 +23,7 @@ from mend.contracts.quality import QualityResults
 from mend.contracts.report import RunReport
 from mend.store.columns import Document, FreeText, UtcDateTime, choice
 
-REVISION = "0002"
+REVISION = "0004"
 """The newest migration; a test holds it equal to the files in migrations/versions."""
 
 VERSION_TABLE = "mend_version"
@@ -44,6 +44,7 @@ class RunState(StrEnum):
     VALIDATED = "validated"
     DISPUTED = "disputed"
     FAILED = "failed"
+    REPLACED = "replaced"
 
 
 class Outcome(StrEnum):
@@ -84,6 +85,7 @@ runs = Table(
     Column("quality", Document(QualityResults)),
     Column("error", FreeText),
     Column("cause", FreeText),
+    Column("epoch", Integer, nullable=False, server_default="0"),
     UniqueConstraint("query_id", "batch_id"),
     Index(None, "pipeline", "opened_at"),
 )
@@ -158,6 +160,24 @@ incidents = Table(
     Column("escalated_at", UtcDateTime),
     Column("resolution_notes", FreeText),
     Column("created_by", String(NAME), nullable=False),
+    Column("cause", String(NAME), index=True),
+)
+
+dead_letter_sends = Table(
+    "dead_letter_sends",
+    metadata,
+    Column("run_id", String(NAME), ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=True),
+    Column("topic", String(NAME), primary_key=True),
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("pipeline", String(NAME), nullable=False),
+    Column("target", String(NAME), nullable=False),
+    Column("events", BigInteger, nullable=False),
+    Column("sent", BigInteger),
+    Column("refused", JSON),
+    Column("attempts", Integer, nullable=False),
+    Column("error", FreeText),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Index(None, "pipeline", "sent"),
 )
 
 mappings = Table(
@@ -169,6 +189,36 @@ mappings = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("created_by", String(NAME), nullable=False),
     Column("decision_run", String(NAME)),
+)
+
+topics = Table(
+    "topics",
+    metadata,
+    Column("pipeline", String(NAME), primary_key=True),
+    Column("topic", String(NAME), primary_key=True),
+    Column("epoch", Integer, nullable=False),
+    Column("topic_id", String(NAME)),
+    Column("since", UtcDateTime, nullable=False),
+)
+
+losses = Table(
+    "losses",
+    metadata,
+    Column("pipeline", String(NAME), primary_key=True),
+    Column("topic", String(NAME), primary_key=True),
+    Column("epoch", Integer, primary_key=True, autoincrement=False),
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("from_offset", BigInteger, primary_key=True, autoincrement=False),
+    Column("until_offset", BigInteger, primary_key=True, autoincrement=False),
+    Column("cause", FreeText, nullable=False),
+    Column("found_at", UtcDateTime, nullable=False),
+)
+
+replacements = Table(
+    "replacements",
+    metadata,
+    Column("run_id", String(NAME), primary_key=True),
+    Column("replaced", String(NAME), primary_key=True),
 )
 
 proofs = Table(

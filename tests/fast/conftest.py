@@ -13,6 +13,7 @@ import pytest
 from mend.curate.check import RECORDS
 from mend.curate.curator import Curated, Curator
 from mend.curate.decode import decode_json
+from mend.curate.keys import SeenKeys
 from mend.curate.plan import Plan, make_plan
 from mend.quality.rules import load_rules
 from mend.runtime.pipeline_file import load_pipeline
@@ -96,7 +97,7 @@ def curate(customers: Plan) -> Callable[..., Curated]:
         if id(plan) not in curators:
             curators[id(plan)] = plan, Curator(plan, decode_json, run_id="run-1", now=NOW)
         curator = curators[id(plan)][1]
-        curator.run("DELETE FROM seen")
+        curator.seen = SeenKeys()
         return curator.curate(make_records(values))
 
     return one_batch

@@ -79,11 +79,16 @@ def decode_union(value: Any, branches: list[Any]) -> Any:
     raise MisfitError
 
 
+LONGEST_NUMBER = 38
+"""Digits of the longest decimal that is a number in Parquet; a longer one stays text, and takes no exponent."""
+
+
 def decode_decimal(value: Any, precision: int, scale: int) -> Decimal:
     """Decode a text or a number, exact in its digits."""
     text = value if isinstance(value, str) else str(value)
     must(not isinstance(value, bool | dict | list), value)
-    must(bool(re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?", text)), value)
+    power = "" if precision > LONGEST_NUMBER else "([eE][+-]?[0-9]{1,3})?"
+    must(bool(re.fullmatch(rf"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+){power}", text)), value)
     unscaled = Fraction(text) * 10**scale
     must(unscaled.denominator == 1 and abs(unscaled) < 10**precision, value)
     return Decimal(text)

@@ -14,7 +14,7 @@ from agent.ports import JournalPort, Ports, QuarantineOrder, Retrigger
 from agent.testing import NOON, MemoryJournal, memory_ports, scenario
 from agent.wiring import file_journal, file_ports, store_journal, store_ports
 from mend.contracts.decision import SegmentFilter, ToolResult
-from mend.contracts.incident import IncidentStatus, Severity
+from mend.contracts.incident import Incident, IncidentStatus, Severity
 from mend.contracts.mapping import MappedField
 from mend.runtime.errors import UserError
 from mend.store.engine import Store, open_store
@@ -170,6 +170,25 @@ def test_a_broken_mapping_file_is_not_overwritten(tmp_path: Path, content: bytes
     assert path.read_bytes() == content
 
 
+def test_of_a_cause_one_incident_is_open(ports: Ports) -> None:
+    """A second one of the cause is the first with a note; after its end there is a new one; others are untouched."""
+
+    def storm(cause: str) -> Incident:
+        return ports.incidents.open("poison_storm", "bad", {}, Severity.HIGH, NOON, cause=cause)
+
+    first, other, again = storm("c/0"), storm("c/1"), storm("c/0")
+    assert (again.id, again.context["notes"]) == (first.id, ["bad"])
+    assert other.id != first.id
+    noted = ports.incidents.note("c/0", "goes on", NOON)
+    assert noted is not None
+    assert (noted.id, noted.context["notes"], noted.status) == (first.id, ["bad", "goes on"], IncidentStatus.OPEN)
+    ended = ports.incidents.resolve("c/0", "over", NOON)
+    assert ended is not None
+    assert (ended.id, ended.status, ended.resolution_notes) == (first.id, IncidentStatus.RESOLVED, "over")
+    assert (ports.incidents.resolve("c/0", "", NOON), ports.incidents.note("c/9", "", NOON)) == (None, None)
+    assert storm("c/0").id != first.id
+
+
 def test_quarantine_file(tmp_path: Path) -> None:
     """An order lies below reason and time; its segments are typed."""
     ports = file_ports(tmp_path)
@@ -181,6 +200,7 @@ def test_quarantine_file(tmp_path: Path) -> None:
         "reason": "dq_localised",
         "filter_condition": "x",
         "segments": [{"column": "c", "value": "v"}],
+        "partitions": [],
         "source_path": "staging/run=7",
         "quarantine_path": str(path),
     }

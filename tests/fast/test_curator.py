@@ -1,6 +1,7 @@
 """The pass over a batch: every event ends in exactly one place, with its bytes and its reasons."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -10,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mend.curate.counts import MOST_NAMES
+from mend.contracts.rules import Rule
 from mend.curate.curator import MOST_SHAPES, Curated, Curator
 from mend.curate.decode import decode_json
-from mend.curate.plan import Plan
-from mend.curate.tally import merge
+from mend.curate.plan import Plan, make_plan
+from mend.curate.tally import MOST_NAMES, MOST_SEGMENTS, merge
 
 pytestmark = pytest.mark.spark
 
@@ -102,14 +103,14 @@ REASONS = {
     "text for a number": ("type", "event_ts", "timestamp-millis", "VARCHAR"),
     "a fraction for a whole number": ("type", "version", "int", "DOUBLE"),
     "a field twice": ("repeated", "id", "one value", "several"),
-    "a number beyond its type": ("range", "version", "int", "out of range"),
+    "a number beyond its type": ("range", "version", "int", "UBIGINT"),
     "NaN": ("type", "signup_ts", "timestamp-millis", "DOUBLE"),
-    "the year 10000": ("range", "event_ts", "timestamp-millis", "out of range"),
-    "a tombstone": ("tombstone", "", "an event", "tombstone"),
-    "nothing": ("empty", "", "an event", "empty"),
-    "half an event": ("not_json", "", "an event", "not_json"),
-    "not UTF-8": ("not_utf8", "", "an event", "not_utf8"),
-    "an array": ("not_an_object", "", "an event", "not_an_object"),
+    "the year 10000": ("range", "event_ts", "timestamp-millis", "UBIGINT"),
+    "a tombstone": ("tombstone", "", "an event", "NULL"),
+    "nothing": ("empty", "", "an event", "nothing"),
+    "half an event": ("not_json", "", "an event", "bytes"),
+    "not UTF-8": ("not_utf8", "", "an event", "bytes"),
+    "an array": ("not_an_object", "", "an event", "ARRAY"),
 }
 
 
@@ -466,3 +467,54 @@ def test_every_event_has_exactly_one_place(curate: Callable[..., Curated], batch
         assert (row["rescued"] is None) is (row["schema_drift_detected"] is False)
         rescued = orjson.loads(row["rescued"]) if row["rescued"] and "Infinity" not in row["rescued"] else {}
         assert not rescued.keys() & {*FIELDS[:8]}
+
+
+def test_a_strict_pipeline_rejects_unknown_fields(
+    customers: Plan, event: Callable[..., bytes], curate: Callable[..., Curated]
+) -> None:
+    """With `unknown_fields: reject` an event is rejected with each name; drift is counted all the same."""
+    strict = replace(customers, pipeline=replace(customers.pipeline, unknown_fields="reject"))
+    values = (event(id="a", nick="A", age=3), event(id="b"))
+    kept, refused = curate(*values), curate(*values, plan=strict)
+    assert (kept.accepted.num_rows, refused.accepted.num_rows) == (2, 1)
+    (reasons,) = refused.rejected["reasons"].to_pylist()
+    assert [(one["rule"], one["column"]) for one in reasons] == [("unknown_field", "nick"), ("unknown_field", "age")]
+    assert {one.name for one in refused.tally.fields} == {one.name for one in kept.tally.fields} == {"nick", "age"}
+
+
+def test_a_failed_rule_is_named_with_its_bounds_and_the_type_that_came(
+    customers: Plan, event: Callable[..., bytes], curate: Callable[..., Curated]
+) -> None:
+    """A reject says what the rule asks, and what type came in the column, of the contract or derived; no value."""
+
+    def rule(name: str, column: str, expectation: str, **arguments: Any) -> Rule:
+        return Rule(name=name, expectation=expectation, columns=(column,), severity="contract", arguments=arguments)
+
+    between = rule("a", "version", "expect_column_values_to_be_between", min_value=5, strict_min=True)
+    in_set = rule("b", "email_domain", "expect_column_values_to_be_in_set", value_set=["example.org"])
+    plan = make_plan(customers.pipeline, replace(customers.rules, rules=(between, in_set)))
+    (reasons,) = curate(event(version=1), plan=plan).rejected["reasons"].to_pylist()
+    assert [(one["expected"], one["found"]) for one in reasons] == [
+        ("expect_column_values_to_be_between(min_value=5, strict_min=true)", "UBIGINT"),
+        ('expect_column_values_to_be_in_set(value_set=["example.org"])', "VARCHAR"),
+    ]
+
+
+def test_segments_without_end_are_counted_together(event: Callable[..., bytes], curate: Callable[..., Curated]) -> None:
+    """A thousand values and the rest; a value as long as an event is not named at all."""
+    events = [event(id=f"s-{one}", country=f"c{one}") for one in range(MOST_SEGMENTS + 20)]
+    long = [event(id=f"l-{one}", country="x" * 1_000) for one in range(3)]
+    counts = [one for one in curate(*events, *long).tally.segments if one.column == "country"]
+    assert len(counts) == MOST_SEGMENTS
+    assert {one.value: one.rows for one in counts}["(other)"] == 24
+
+
+def test_events_of_thousands_of_fields_are_counted_in_time(
+    event: Callable[..., bytes], curate: Callable[..., Curated]
+) -> None:
+    """200 events of 1000 fields each, 10,000 names in all: counted by name up to the limit, the others by number."""
+    fields = [{f"f{(number * 50 + one) % 10_000}": one for one in range(1_000)} for number in range(200)]
+    found = curate(*(event(id=f"w-{number}", **one) for number, one in enumerate(fields))).tally
+    assert len({one.name for one in found.fields}) == MOST_NAMES
+    assert found.unnamed == 10_000 - MOST_NAMES
+    assert {one.count for one in found.fields} == {20}

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mend.runtime.errors import UserError
-from orchestration.kafka_lag import PartitionLag, check_address, check_same_topic, committed_offsets
+from orchestration.kafka_lag import PartitionLag, check_address, committed_offsets
 
 
 def partition(*, earliest: int = 0, end: int = 0, committed: int = 0) -> PartitionLag:
@@ -72,10 +72,3 @@ def test_a_text_that_is_no_address_is_refused_at_once(text: str) -> None:
     """Nothing waits for a broker that cannot be."""
     with pytest.raises(UserError, match=r"KAFKA_BROKER: '.*' is no address. Write host:port"):
         check_address(text)
-
-
-def test_a_topic_made_anew_is_refused() -> None:
-    """A topic that ends before what was read of it is another one: its events are not taken for read."""
-    check_same_topic([partition(end=10, committed=10)], "customers", Path("checkpoint"))
-    with pytest.raises(UserError, match=r"made anew: partition 3 ends at offset 5, .* up to 10 .* remove checkpoint"):
-        check_same_topic([partition(end=5, committed=10)], "customers", Path("checkpoint"))

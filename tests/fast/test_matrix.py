@@ -83,6 +83,20 @@ ONLY_DUPLICATES: tuple[dict[str, Any], dict[str, Any]] = (
     {"places": {"accepted": 0, "rejected": 0, "dead_letter": 0, "duplicate": 1000}},
     {"status": "no_validation", "validations": [], "summary": None, "verdict": "unknown", "rows": None},
 )
+READ = {
+    "partitions": [
+        {"topic": "t", "partition": 0, "from_offset": 0, "until_offset": 1000, "records": 1000,
+         "places": {"accepted": 1000}},
+    ],
+}  # fmt: skip
+
+
+def stormy(bad: int, *, begins: bool = True, elsewhere: int = 0) -> dict[str, Any]:
+    """Return a report of 1000 events of which some of partition 0 could not be decoded, and some of the others."""
+    storm = {"topic": "t", "partition": 0, "records": bad + 10, "dead_letter": bad, "rejected": 0, "longest": bad}
+    return {"storms": [storm | {"begins": begins}], "processing_errors": bad + elsewhere}
+
+
 CASES: list[tuple[str, DecisionContext, set[str], list[str], str]] = [
     ("healthy", scenario(), {"healthy"}, ["continue"], "publish"),
     ("one late", scenario({"late_records": 1}), {"late_within_limit"}, ["retrigger"], "publish"),
@@ -332,6 +346,35 @@ CASES: list[tuple[str, DecisionContext, set[str], list[str], str]] = [
         {"drift_breaking", "dq_within_limit"},
         ["quarantine", "escalate"],
         "publish",
+    ),
+    (
+        "a storm begins",
+        scenario(stormy(400)),
+        {"poison_storm"},
+        ["quarantine", "escalate"],
+        "publish_except_partition",
+    ),
+    (
+        "a storm goes on",
+        scenario(stormy(400, begins=False), open_storms=["t/0"]),
+        {"poison_storm_goes_on"},
+        ["quarantine"],
+        "publish_except_partition",
+    ),
+    ("a storm is over", scenario(READ, open_storms=["t/0"]), {"healthy", "poison_storm_over"}, ["continue"], "publish"),
+    (
+        "a few bad events begin no storm",
+        scenario(stormy(40, begins=False)),
+        {"dead_letters_within_limit"},
+        ["continue"],
+        "publish",
+    ),
+    (
+        "a storm hides nothing elsewhere",
+        scenario(stormy(400, elsewhere=60)),
+        {"poison_storm", "dead_letters_over_limit"},
+        ["quarantine", "escalate"],
+        "publish_except_partition",
     ),
 ]
 

@@ -8,7 +8,7 @@ import pytest
 
 from mend.runtime.errors import UserError
 from mend.runtime.nearest import nearest
-from mend.runtime.pipeline_file import Retention, find_pipeline, load_pipeline
+from mend.runtime.pipeline_file import Retention, StormLimits, find_pipeline, load_pipeline
 
 pytestmark = pytest.mark.spark
 
@@ -97,8 +97,30 @@ BAD: dict[str, tuple[str, str, int, str]] = {
     "a source of two fields": ("  channel: via", "  channel: line", 7, "'line' feeds both"),
     "a schema that is not there": ("orders.v1.avsc", "order.avsc", 4, "order.avsc cannot be read"),
     "events by the half": ("topic: shop.orders", "topic: t\nmax_events_per_run: 0.5", 4, "whole number above 0"),
+    "unknown fields as asked": ("topic: shop.orders", "topic: t\nunknown_fields: keeep", 4, "Did you mean 'keep'?"),
+    "dead letters into the topic itself": ("topic: shop.orders", "topic: t\ndead_letter_topic: t", 4, "come back"),
+    "a dead-letter topic that is none": ("topic: shop.orders", "topic: t\ndead_letter_topic: a b", 4, "a topic's name"),
+    "a storm as a number": ("topic: shop.orders", "topic: t\nstorm: 5", 4, "expected share, events and run, or false"),
+    "an unknown limit of storms": ("topic: shop.orders", "topic: t\nstorm: {shar: 1}", 4, "Did you mean 'share'?"),
+    "a storm beyond all": ("topic: shop.orders", "topic: t\nstorm: {share: 50}", 4, "a share above 0 up to 1"),
+    "a storm of half a run": ("topic: shop.orders", "topic: t\nstorm: {run: 0.5}", 4, "a whole number above 0"),
     "no YAML": ("key: [order_no, line]", "key: [order_no", 9, "not YAML"),
 }  # fmt: skip
+
+
+def test_dead_letters_go_where_the_file_says(folder: Path) -> None:
+    """Nowhere by default; `true` is the topic's own name with `.dlq`."""
+    assert load_pipeline(folder / ORDERS.name).dead_letter_topic is None
+    path = changed(folder, "topic: shop.orders", "topic: shop.orders\ndead_letter_topic: true")
+    assert load_pipeline(path).dead_letter_topic == "shop.orders.dlq"
+
+
+def test_storms_are_looked_for_unless_it_is_said(folder: Path) -> None:
+    """One limit may be set for itself; `false` switches them off."""
+    path = changed(folder, "topic: shop.orders", "topic: shop.orders\nstorm: {run: 7}")
+    assert load_pipeline(path).storm == StormLimits(share=0.5, events=1_000, run=7)
+    path.write_text(path.read_text().replace("storm: {run: 7}", "storm: false\ndead_letter_topic: other"))
+    assert (load_pipeline(path).storm, load_pipeline(path).dead_letter_topic) == (None, "other")
 
 
 @pytest.mark.parametrize("case", BAD)

@@ -8,7 +8,7 @@ import pytest
 
 from agent.adapters.retrigger_file import FileRetriggers
 from agent.ports import Retrigger
-from orchestration.retriggers import take_due
+from orchestration.retriggers import seconds_until_due, take_due
 
 pytestmark = pytest.mark.agent
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -50,3 +50,15 @@ def test_an_unreadable_file_is_put_aside(tmp_path: Path, content: bytes) -> None
     path.write_bytes(content)
     assert take_due(path, NOW) == 0
     assert path.with_suffix(".unreadable").read_bytes() == content
+
+
+def test_the_wait_for_a_request_is_until_its_moment(tmp_path: Path) -> None:
+    """The stream waits as long as the first request says, and not at all where there is none or it is due."""
+    path = tmp_path / "retrigger.json"
+    assert seconds_until_due(path, NOW) == 0
+    ask(path, NOW + timedelta(seconds=60))
+    ask(path, NOW + timedelta(seconds=30))
+    assert seconds_until_due(path, NOW) == 30
+    assert seconds_until_due(path, NOW + timedelta(minutes=5)) == 0
+    path.write_text("{")
+    assert seconds_until_due(path, NOW) == 0

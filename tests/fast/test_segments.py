@@ -120,7 +120,8 @@ def test_there_is_always_a_rest() -> None:
 
 def test_a_missing_value_says_what_not_where() -> None:
     """Rows that fail because the segment's field is missing are not blamed on a segment."""
-    assert found(segment("(missing)", 100, 100), segment("US", 900, 1)) == []
+    for value in ("(missing)", "(other)"):
+        assert found(segment(value, 100, 100), segment("US", 900, 1)) == []
 
 
 def test_no_segments() -> None:

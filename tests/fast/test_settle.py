@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mend.contracts.decision import Rows, SegmentFilter
+from mend.contracts.decision import PartitionFilter, Rows, SegmentFilter
 from mend.contracts.settled import SettledManifest
 from mend.runtime.errors import UserError
 from mend.runtime.layout import Layout
@@ -186,6 +186,27 @@ def test_the_failing_rows_of_a_segment_are_held(
         *rest
     )
     assert held_rows(single, RUN).total() == len(first) + len(second)
+
+
+def test_the_rows_of_a_paused_partition_are_held(layout: Layout) -> None:
+    """All of them, good and bad, beside the failing ones of a segment; the other partitions are readable."""
+    stage(layout)
+    second = layout.staged(RUN) / "accepted" / SECOND
+    table = pq.read_table(second, partitioning=None)
+    write(second, table.set_column(1, "kafka_partition", pa.array([1] * table.num_rows, pa.int32())))
+    paused = (PartitionFilter(topic="t", partition=1), PartitionFilter(topic="other", partition=0))
+    for _ in range(2):
+        settle(layout, ParquetSink(layout), THE_RUN, Rows.PUBLISH_EXCEPT_PARTITION, (US,), paused)
+        rest = {name: one for name, one in tree(layout).items() if "/staging/" not in name}
+        assert rest == SETTLED | held([1], [4, 5, 6]) | published([0, 2, 3], [])
+    assert held_rows(layout, RUN) == {("t", 0): 1, ("t", 1): 3}
+
+
+def test_a_partition_that_is_not_named_is_refused(single: Layout) -> None:
+    """Nothing is moved when it is not clear which partition is paused."""
+    stage(single)
+    with pytest.raises(UserError, match="r-1: a partition is to be held, and none is named"):
+        settle(single, ParquetSink(single), THE_RUN, Rows.PUBLISH_EXCEPT_PARTITION, (US,))
 
 
 def test_a_segment_that_is_not_named_is_refused(single: Layout) -> None:

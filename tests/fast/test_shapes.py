@@ -3,7 +3,7 @@
 import pytest
 
 from mend.contracts.schema import Field, FieldType, parse_schema
-from mend.curate.shapes import Reason, Shape, classify, judge_field
+from mend.curate.shapes import MOST_UNKNOWN, Reason, Shape, classify, judge_field
 
 pytestmark = pytest.mark.spark
 
@@ -89,3 +89,16 @@ def test_a_null_fits_where_the_contract_says_so(nullable: bool, rule: str | None
     field = Field(name="x", type=text, nullable=nullable, has_default=True, default="d")
     reason = judge_field(field, "NULL")
     assert (reason.rule if reason else None) == rule
+
+
+def test_unknown_fields_are_refused_where_the_pipeline_says_so() -> None:
+    """Each is a reason of its own, the first ones by name; a long name is cut, since it may be made of a value."""
+    names = ("x" * 500, *(f"f{one}" for one in range(MOST_UNKNOWN + 4)))
+    kept, refused = (
+        classify(7, [GOOD[name] for name in NAMES], (*NAMES, *names), SCHEMA.fields, NAMES, refuse_unknown=refuse)
+        for refuse in (False, True)
+    )
+    assert (kept.clean, kept.reasons, len(kept.unknown)) == (True, (), MOST_UNKNOWN)
+    assert (refused.clean, len(refused.reasons)) == (False, MOST_UNKNOWN + 1)
+    assert {one.rule for one in refused.reasons} == {"unknown_field"}
+    assert (refused.reasons[0].column, refused.reasons[-1].found) == ("x" * 100, "5 more fields")

@@ -5,10 +5,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from mend.contracts.report import PartitionRange, Places
 from mend.runtime.errors import UserError
 from mend.store.engine import Store, open_store
+from mend.store.losses import Loss
+from mend.store.tables import RunState, runs
 
 START = datetime(2024, 1, 15, 10, 0, tzinfo=UTC)
 FAR = 2**40
@@ -35,10 +38,20 @@ def part(partition: int, start: int, until: int, *, topic: str = "orders") -> Pa
     )
 
 
-def took(store: Store, batch: int, *parts: PartitionRange, pipeline: str = "orders") -> None:
-    """Open the run of a batch and record its ranges."""
+def took(
+    store: Store,
+    batch: int,
+    *parts: PartitionRange,
+    pipeline: str = "orders",
+    epoch: int = 0,
+    state: RunState | None = None,
+) -> None:
+    """Open the run of a batch and record its ranges, in an epoch of the topic or in a state of its own."""
     store.runs.open_run(f"run-{batch}", pipeline, "q", batch, START + timedelta(minutes=batch))
     store.ledger.record_ranges(f"run-{batch}", parts)
+    changed = {"epoch": epoch} | ({"state": state} if state else {})
+    with store.transaction() as connection:
+        connection.execute(update(runs).where(runs.c.run_id == f"run-{batch}").values(changed))
 
 
 def test_ranges_come_back_as_they_were_read(store: Store) -> None:
@@ -113,3 +126,76 @@ def test_a_gap_and_an_overlap_are_found(store: Store) -> None:
         "run-2: orders/1 [40, 50) overlap: expected 100, came 40",
         "run-3: orders/1 [60, 120) overlap: expected 100, came 60",
     ]
+
+
+def lost(start: int, until: int, *, epoch: int = 0) -> Loss:
+    """Return a loss of partition 0."""
+    return Loss(
+        pipeline="orders", topic="orders", partition=0, from_offset=start, until_offset=until, cause="deleted",
+        found_at=START, epoch=epoch,
+    )  # fmt: skip
+
+
+def test_a_recorded_loss_explains_exactly_its_gap(store: Store) -> None:
+    """A gap is none when losses cover all of it; one offset more, or another epoch, is a gap again."""
+    took(store, 0, part(0, 0, 10))
+    took(store, 1, part(0, 15, 20))
+    assert store.losses.record(lost(10, 14))
+    assert store.losses.record(lost(10, 15, epoch=1))
+    assert len(store.ledger.gaps("orders")) == 1
+    assert store.losses.record(lost(14, 15))
+    assert not store.losses.record(lost(14, 15))
+    assert store.ledger.gaps("orders") == ()
+    assert [one.count for one in store.losses.of("orders")] == [4, 1, 5]
+    assert store.losses.of("others") == ()
+
+
+def test_the_end_of_reading_is_where_runs_and_losses_end(store: Store) -> None:
+    """For each partition the largest end; a run that another replaced says nothing."""
+    took(store, 0, part(0, 0, 10), part(1, 0, 3))
+    took(store, 1, part(0, 10, 99), state=RunState.REPLACED)
+    assert store.ledger.ends("orders", "orders") == {0: 10, 1: 3}
+    store.losses.record(lost(10, 12))
+    assert store.ledger.ends("orders", "orders") == {0: 12, 1: 3}
+    assert store.ledger.ends("orders", "orders", epoch=1) == {}
+
+
+def test_epochs_of_a_topic_do_not_meet(store: Store) -> None:
+    """Offsets of a topic that was made anew begin at 0 again, and overlap nothing."""
+    took(store, 0, part(0, 0, 10))
+    took(store, 1, part(0, 0, 7), epoch=1)
+    assert store.ledger.gaps("orders") == ()
+    assert store.ledger.ends("orders", "orders", epoch=1) == {0: 7}
+
+
+def test_a_run_that_takes_the_place_of_others_counts_when_it_is_settled(store: Store) -> None:
+    """Until then the old runs count, afterwards the new one; at no time both."""
+    took(store, 0, part(0, 0, 10))
+    took(store, 1, part(0, 10, 20))
+    took(store, 2, part(0, 0, 20))
+    assert len(store.ledger.gaps("orders")) == 2
+    store.runs.plan_replacement("run-2", ["run-0", "run-1"])
+    assert store.ledger.gaps("orders") == ()
+    assert {one.run_id for one in store.ledger.live_ranges("orders", "orders")} == {"run-0", "run-1"}
+    for run_id in ("run-0", "run-1", "run-2"):
+        settled(store, run_id)
+    store.runs.replace("run-2", START)
+    store.runs.replace("run-2", START)
+    assert {one.run_id for one in store.ledger.live_ranges("orders", "orders")} == {"run-2"}
+    assert store.ledger.gaps("orders") == ()
+    assert store.runs.replaces("run-2") == ("run-0", "run-1")
+
+
+def test_a_run_that_was_given_up_leaves_no_range_and_no_failure(store: Store) -> None:
+    """It changed nothing: the ledger forgets its offsets, and the pipeline's failures are as they were."""
+    took(store, 0, part(0, 0, 10))
+    store.runs.abandon("run-0", "would be held", START)
+    assert store.ledger.ends("orders", "orders") == {}
+    assert store.runs.consecutive_failures("orders") == 0
+    assert store.runs.unfinished("orders") == ()
+
+
+def settled(store: Store, run_id: str) -> None:
+    """Take a run to its end."""
+    for state in (RunState.STAGED, RunState.AUDITED, RunState.DECIDED, RunState.PUBLISHED):
+        store.runs.advance(run_id, state, START)

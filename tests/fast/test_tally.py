@@ -2,6 +2,7 @@
 
 from functools import reduce
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -9,7 +10,16 @@ from hypothesis import strategies as st
 
 from mend.contracts.codec import dumps, loads
 from mend.contracts.report import Places, RuleCount, SegmentCount
-from mend.curate.tally import FieldCount, PartitionCount, Tally, merge
+from mend.curate.tally import (
+    MOST_NAMES,
+    MOST_SEGMENTS,
+    OTHER_SEGMENT,
+    FieldCount,
+    PartitionCount,
+    Tally,
+    merge,
+    moved,
+)
 
 pytestmark = pytest.mark.spark
 
@@ -89,3 +99,51 @@ def test_partitions_of_two_topics_are_kept_apart() -> None:
     one = PartitionCount(topic="a", partition=0, first_offset=0, last_offset=0, records=1, places=Places(accepted=1))
     other = PartitionCount(topic="b", partition=0, first_offset=5, last_offset=5, records=1, places=Places(rejected=1))
     assert len(merge((Tally(partitions=(one,)), Tally(partitions=(other,)))).partitions) == 2
+
+
+def test_values_without_end_do_not_fill_the_report() -> None:
+    """Beyond the most frequent values of a column there is one sum; no row and no failure is left out."""
+    many = MOST_SEGMENTS + 500
+    parts = [
+        Tally(segments=tuple(SegmentCount(column="c", value=f"{one:05}", rows=2, failures=1) for one in half))
+        for half in (range(0, many, 2), range(1, many, 2))
+    ]
+    rare = Tally(segments=(SegmentCount(column="c", value="00000", rows=5, failures=5),))
+    counts = merge([*parts, rare]).segments
+    assert len(counts) == MOST_SEGMENTS + 1
+    by_value = {one.value: one for one in counts}
+    assert (by_value["00000"].rows, by_value[OTHER_SEGMENT].rows) == (7, 1_000)
+    assert (sum(one.rows for one in counts), sum(one.failures for one in counts)) == (2 * many + 5, many + 5)
+    assert merge([merge([*parts, rare])]).segments == counts
+
+
+def test_names_without_end_do_not_fill_the_report() -> None:
+    """The most frequent unknown fields are counted by name, the others by their number; nothing else is left out."""
+
+    def field(name: str, count: int, kind: Any = "unknown") -> FieldCount:
+        return FieldCount(
+            kind=kind, name=name, expected="e", found="f", partition=0, count=count, first_offset=0, last_offset=count
+        )
+
+    names = tuple(field(f"{one:05}", 1) for one in range(MOST_NAMES + 300))
+    found = merge([Tally(fields=names), Tally(fields=(field("often", 9), field("gone", 1, "missing")))])
+    assert {one.name for one in found.fields} >= {"often", "gone"}
+    assert (len(found.fields), found.unnamed) == (MOST_NAMES + 1, 301)
+    assert merge([found, Tally(unnamed=9_000)]).unnamed == 9_000
+
+
+def test_taking_rows_away_leaves_no_negative_count() -> None:
+    """Rows of a value that is not counted by name, or not all of it, are taken from the others."""
+    before = Tally(
+        segments=(
+            SegmentCount(column="c", value="a", rows=2, failures=1),
+            SegmentCount(column="c", value=OTHER_SEGMENT, rows=9, failures=4),
+        )
+    )
+    gone = Tally(
+        segments=(
+            SegmentCount(column="c", value="a", rows=5, failures=2),
+            SegmentCount(column="c", value="z", rows=1, failures=0),
+        )
+    )
+    assert [(one.value, one.rows, one.failures) for one in moved(before, gone).segments] == [(OTHER_SEGMENT, 5, 3)]

@@ -7,7 +7,7 @@ import pytest
 from agent.testing import NOON, memory_ports
 from agent.tools import load_tools, tool_named
 from mend.contracts.codec import ContractError
-from mend.contracts.decision import SegmentFilter
+from mend.contracts.decision import PartitionFilter, SegmentFilter
 from mend.contracts.incident import Severity
 from mend.runtime.errors import UserError
 
@@ -26,7 +26,7 @@ def ring_bell(ports: Ports, times: int = 1) -> ToolResult:
 """
 
 
-def test_the_five_tools_have_their_names() -> None:
+def test_the_tools_have_their_names() -> None:
     """Rules and people call the tools by these names."""
     assert set(TOOLS) == {
         "retrigger_task",
@@ -34,6 +34,8 @@ def test_the_five_tools_have_their_names() -> None:
         "quarantine_records",
         "notify_ops",
         "escalate_incident",
+        "update_incident",
+        "resolve_incident",
     }
 
 
@@ -100,6 +102,32 @@ def test_escalate_incident() -> None:
     assert result.data == {"incident_id": incident.id, "incident_type": "escalation"}
 
 
+def test_an_incident_with_a_cause_is_opened_once_and_followed() -> None:
+    """The second call updates what is open; once resolved, the cause is free for a new incident."""
+    ports = memory_ports()
+    call = {"summary": "storm", "context": {}, "severity": "high", "cause": "storm:c/0"}
+    first, again = (TOOLS["escalate_incident"](ports, **call).data for _ in range(2))
+    assert first == again
+    TOOLS["update_incident"](ports, cause="storm:c/0", note="goes on")
+    assert (ports.incidents.opened[0].context["notes"], ports.incidents.opened[0].context["seen"]) == (
+        ["storm", "goes on"],
+        3,
+    )
+    TOOLS["resolve_incident"](ports, cause="storm:c/0", notes="over")
+    assert ports.incidents.opened[0].status == "resolved"
+    assert TOOLS["update_incident"](ports, cause="storm:c/0", note="x").message.startswith("no incident is open")
+    assert TOOLS["escalate_incident"](ports, **call).data != first
+
+
+def test_whole_partitions_are_ordered_aside() -> None:
+    """An order names the partitions, typed, and says so in words."""
+    ports = memory_ports()
+    whole = [{"topic": "t", "partition": 3}]
+    TOOLS["quarantine_records"](ports, filter_condition=[], source_path="s", partitions=whole)
+    assert ports.quarantine.orders[0].partitions == (PartitionFilter(topic="t", partition=3),)
+    assert ports.quarantine.orders[0].filter_condition == "the row is of t/3"
+
+
 @pytest.mark.parametrize(
     ("name", "params"),
     [
@@ -120,11 +148,11 @@ def test_an_unknown_parameter_is_refused() -> None:
 
 
 def test_a_tool_of_the_user(tmp_path: Path) -> None:
-    """A marked function in a file of the user's is a tool beside the five, and returns its result."""
+    """A marked function in a file of the user's is a tool beside ours, and returns its result."""
     path = tmp_path / "mine.py"
     path.write_text(MINE)
     tools = load_tools(path)
-    assert len(tools) == 6
+    assert tools.keys() - TOOLS.keys() == {"ring_bell"}
     result = tools["ring_bell"](memory_ports(), times=2)
     assert (result.success, result.message) == (True, "rang 2 times")
 

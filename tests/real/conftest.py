@@ -216,12 +216,12 @@ class Flow:
         """Send the producer's customers."""
         return self.send_made(count, anomalies, **options)
 
-    def ingest(self) -> list[str]:
-        """Stage what is new, in the suite's Spark session."""
+    def ingest(self, start: dict[int, int] | None = None) -> list[str]:
+        """Stage what is new, in the suite's Spark session; without a checkpoint from `start` on."""
         from spark.ingest_job import ingest
 
         workspace = self.workspace
-        return ingest(self.spark, workspace.settings, workspace.pipeline, workspace.rules)
+        return ingest(self.spark, workspace.settings, workspace.pipeline, workspace.rules, start=start)
 
     def finish(self, run_id: str) -> list[StepResult]:
         """Audit, decide and validate a staged run."""

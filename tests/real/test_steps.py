@@ -16,7 +16,6 @@ from pyspark.errors import StreamingQueryException
 from cli.gather import gather
 from cli.report import write_pages
 from cli.run_facts import StepTime
-from embedded.kafka_broker import create_topic
 from mend.runtime.errors import UserError
 from mend.store.tables import RunState
 from orchestration.audit_step import audit_staged, processed_at
@@ -257,22 +256,6 @@ def test_a_broker_that_is_away_or_wrong_is_one_line(new_flow: Callable[..., Flow
     with pytest.raises(UserError, match=f"no Kafka broker answers at {CLOSED_PORT} .* set KAFKA_BROKER"):
         measure_lag(CLOSED_PORT, "any", flow.workspace.layout.checkpoint("customers"), patience=0.5)
     assert orjson.loads((flow.workspace.layout.ops / "kafka_monitoring.json").read_bytes())["status"] == "unhealthy"
-
-
-def test_a_topic_that_was_made_anew_is_not_taken_for_read(flow: Flow) -> None:
-    """Offsets that went back are no empty topic: the step fails and says how to begin again."""
-    from confluent_kafka.admin import AdminClient
-
-    flow.send(*(customer_event(number) for number in range(5)), partition=0)
-    flow.run()
-    topic, broker = flow.workspace.pipeline.topic, flow.workspace.settings.kafka_broker
-    admin = AdminClient({"bootstrap.servers": broker})
-    admin.delete_topics([topic])[topic].result(30)
-    create_topic(broker, topic, 4)
-    flow.send(customer_event(9), partition=0)
-    told = monitor_kafka(flow.workspace)
-    assert told.outcome == "failed"
-    assert "made anew" in told.message
 
 
 @pytest.fixture
