@@ -153,7 +153,9 @@ def test_a_report_needs_a_finished_run(mend: Mend) -> None:
 def test_ctrl_c_is_said(tmp_path: Path) -> None:
     """One line on stderr, exit code 130, no stack trace."""
     program = "def setup(): raise KeyboardInterrupt\nimport cli.main as m\n"
-    program += "m.cli.registered_commands[-1].callback = setup\nm.app()"
+    program += "of_setup = next(one for one in m.cli.registered_commands if one.callback.__name__ == 'setup')\n"
+    program += "of_setup.callback = setup\n"
+    program += "m.app()"
     done = subprocess.run(
         [sys.executable, "-c", program, "setup"],
         cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,

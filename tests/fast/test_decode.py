@@ -51,3 +51,10 @@ def test_the_header_of_a_registry_is_taken_away() -> None:
     texts, reasons = decode_json(pa.array(values, pa.binary()))
     assert texts.to_pylist() == ['{"x":1}', '{"x":2}', "\0\0\0", None, None]
     assert reasons.to_pylist() == [None, None, None, "tombstone", "not_utf8"]
+
+
+def test_a_header_among_many_short_records_is_taken_away() -> None:
+    """One record behind a registry's header, and others that are shorter than a header, each as it came."""
+    payload, reasons = decode_json(pa.array([b"\0\0\0\0\x01{}", b"12345", b"", None, *[b"{}"] * 20], pa.binary()))
+    assert payload.to_pylist() == ["{}", "12345", None, None, *["{}"] * 20]
+    assert reasons.to_pylist() == [None, None, "empty", "tombstone", *[None] * 20]
