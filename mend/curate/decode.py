@@ -43,7 +43,7 @@ def without_frame(values: pa.Array) -> pa.Array:
 
 
 def without_header(value: bytes | None) -> bytes | None:
-    """Take the header of one record away, if there is text behind it. (Arrow's binary_slice fails on short values.)"""
+    """Take the header of one record away, if there is text behind it; Arrow's binary_slice fails on short values."""
     return value[FRAME:] if value is not None and value.startswith(b"\0") and len(value) > FRAME else value
 
 
