@@ -29,7 +29,7 @@ ODD: list[bytes | None] = [
 
 @dataclass
 class Peak:
-    """The most memory that the Python workers held together, and how much the driver's Java grew."""
+    """How much the Python workers, which other tests have used before, and the driver's Java grew at most."""
 
     workers: int = 0
     java: int = 0
@@ -39,12 +39,12 @@ class Peak:
 def memory() -> Iterator[Peak]:
     """Watch the memory of all that this process started."""
     peak, done = Peak(), threading.Event()
-    first = resident("java")
+    workers, java = resident("python"), resident("java")
 
     def watch() -> None:
         while not done.wait(0.1):
-            peak.workers = max(peak.workers, resident("python"))
-            peak.java = max(peak.java, resident("java") - first)
+            peak.workers = max(peak.workers, resident("python") - workers)
+            peak.java = max(peak.java, resident("java") - java)
 
     thread = threading.Thread(target=watch)
     thread.start()

@@ -18,7 +18,7 @@ from tests.real.conftest import REPOSITORY, Command, Flow, Platform, customer_ev
 
 pytestmark = [pytest.mark.spark, pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")]
 
-MANY = 900_000
+MANY = 600_000
 
 
 @pytest.fixture(scope="module")
