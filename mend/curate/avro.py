@@ -24,7 +24,7 @@ from mend.curate.avro_batch import BatchReader, plain
 from mend.curate.avro_resolution import resolve, with_sources
 from mend.curate.avro_schema import SchemaUnusableError, Tree, parse_documents
 from mend.curate.decode import EMPTY, NOT_AVRO, TOMBSTONE, TRUNCATED, UNKNOWN_SCHEMA, Decoded, Decoder, decode_json
-from mend.curate.direct import as_entries, fits, text_of, with_text
+from mend.curate.direct import as_entries, fits, text_of, undecoded, with_text
 from mend.runtime.errors import UserError
 from mend.runtime.logging import get_logger
 from mend.runtime.schema_registry import RegisteredSchema, RegistryAddress, SchemaRegistry
@@ -219,12 +219,12 @@ class RecordReader:
         if self.batches is None:
             return as_arrays([self.read_one(one[HEADER.size :]) for one in values])
         found = self.batches.read(values)
-        texts = text_of(found)
-        if not texts.null_count:
+        doubtful = pc.indices_nonzero(undecoded(found)).to_pylist()
+        if not doubtful:
             return found, pa.nulls(len(values), pa.string())
-        doubtful = pc.indices_nonzero(pc.is_null(texts)).to_pylist()
         judged = {row: self.read_one(values[row][HEADER.size :]) for row in doubtful}
-        texts, reasons = as_arrays([judged.get(row, (text, None)) for row, text in enumerate(texts.to_pylist())])
+        texts = text_of(found).to_pylist()
+        texts, reasons = as_arrays([judged.get(row, (text, None)) for row, text in enumerate(texts)])
         return with_text(found, texts), reasons
 
     def read_one(self, body: bytes) -> tuple[str | None, str | None]:

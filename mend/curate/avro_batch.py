@@ -65,12 +65,13 @@ class BatchReader:
         self.names = names
         self.schema_id = pa.scalar(schema_id, pa.int64())
         self.direct = direct
+        self.complete = direct is not None and set(names) == {one.name for one in direct}
         ended = [*({"name": f"f{at}", "type": one["type"]} for at, one in enumerate(schema["fields"]))]
         self.schema = orjson.dumps(schema | {"fields": [*ended, {"name": END, "type": "long"}]}).decode()
         self.db = duckdb.connect(config={"threads": 1, "enable_external_access": False})
 
     def read(self, records: Sequence[bytes]) -> pa.Array:
-        """Return the payload of each record (with its header); its text is null where it has to be judged by itself."""
+        """Return the payload of each record (with its header): nothing where it has to be judged by itself."""
         try:
             return self.decoded(records)
         except (ValueError, duckdb.Error):
@@ -87,7 +88,7 @@ class BatchReader:
         batch = deserialize_array([one[FRAME:] + self.tail for one in records], self.schema)
         batch.validate(full=True)
         *columns, ends = batch.columns
-        texts = self.texts(pa.StructArray.from_arrays(columns, self.names))
+        texts = pa.nulls(len(ends), pa.string()) if self.complete else self.texts(columns)
         ended = pc.equal(ends, self.end)
         if not pc.all(ended).as_py():
             texts = pc.if_else(ended, texts, pa.scalar(None, pa.string()))
@@ -96,9 +97,9 @@ class BatchReader:
         written = pc.if_else(ended, self.schema_id, pa.scalar(None, pa.int64()))
         return entries(texts, written, values_of(dict(zip(self.names, columns, strict=True)), self.direct, len(texts)))
 
-    def texts(self, events: pa.StructArray) -> pa.Array:
+    def texts(self, columns: Sequence[pa.Array]) -> pa.Array:
         """Write events as JSON."""
-        self.db.register("events", pa.table({"event": events}))
+        self.db.register("events", pa.table({"event": pa.StructArray.from_arrays(columns, self.names)}))
         try:
             return self.db.sql(TEXT).to_arrow_table()["text"].combine_chunks()
         finally:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from mend.curate import counts
 from mend.curate.counts import ACCEPTED, DUPLICATE, REJECTED
 from mend.curate.decode import UNKNOWN_SCHEMA, Decoder, key_text
-from mend.curate.direct import as_entries, flat
+from mend.curate.direct import arrived, as_entries, flat, in_text
 from mend.curate.kept import REASON, duplicate_rows, kept, refused_reasons
 from mend.curate.keys import SeenKeys
 from mend.curate.nested import (
@@ -200,9 +200,8 @@ class Curator:
 
     def decodable(self, events: pa.Table) -> tuple[pa.Table, dict[int, str]]:
         """Return the events whose payload is a JSON object, and why the others are none."""
-        if events["payload"].null_count:
-            events = events.filter(pc.is_valid(events["payload"]))
-        with self.visible(events=events):
+        events = arrived(events)
+        with self.visible(events=in_text(events)):
             undecodable = dict(self.run(UNDECODABLE) + self.with_commas())
         if not undecodable:
             return events, {}

@@ -15,7 +15,7 @@ FRAME = 5
 Decoded = tuple[pa.Array, pa.Array]
 """JSON text or null per record, and the reason or null per record: exactly one of both is null.
 
-Beside the text there may be what is decoded already (mend.curate.direct)."""
+Beside the text, or instead of it, there may be what is decoded already (mend.curate.direct)."""
 
 Decoder = Callable[[pa.Array], Decoded]
 

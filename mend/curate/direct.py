@@ -1,13 +1,15 @@
 """Values that come decoded need no way over JSON: they enter the pass beside the text, as columns of the contract.
 
 A payload is then a struct: `payload` the text as ever, `written` the id of the schema, `raw` the values. Where
-`written` is null the text is decoded. Events of one schema with the same nulls have one shape.
+`written` is null the text is decoded. Where the values are all that was written there is no text: the few events of
+which somebody asks for it get it from their values. Events of one schema with the same nulls have one shape.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mend.contracts.schema import Field
 from mend.curate import sql
@@ -43,6 +45,29 @@ def entries(texts: pa.Array, written: pa.Array, raw: pa.Array) -> pa.StructArray
 def text_of(payload: pa.Array) -> pa.Array:
     """Return the text of payloads of either form."""
     return payload.field("payload") if pa.types.is_struct(payload.type) else payload
+
+
+def undecoded(payload: pa.Array) -> pa.Array:
+    """Say of payloads of either form which have neither text nor values."""
+    missing = pc.is_null(text_of(payload))
+    return pc.and_(missing, pc.is_null(payload.field("written"))) if pa.types.is_struct(payload.type) else missing
+
+
+def arrived(events: pa.Table) -> pa.Table:
+    """Return the events that have a text or values."""
+    there = pc.is_valid(events["payload"])
+    if "written" in events.column_names:
+        there = pc.or_(there, pc.is_valid(events["written"]))
+    return events if pc.all(there).as_py() else events.filter(there)
+
+
+def in_text(events: pa.Table) -> pa.Table:
+    """Return the events whose text is all there is of them."""
+    return events.filter(pc.is_null(events["written"])) if "written" in events.column_names else events
+
+
+TEXTS = "(SELECT * REPLACE (coalesce(payload, to_json(raw)::VARCHAR) AS payload) FROM events)"
+"""The events, with a text for each."""
 
 
 def with_text(payload: pa.Array, texts: pa.Array) -> pa.Array:

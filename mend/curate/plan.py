@@ -10,7 +10,7 @@ from mend.contracts.mapping import MappedField, Mapping
 from mend.contracts.rules import Rule, RuleSet
 from mend.contracts.schema import Field, FieldType
 from mend.curate import sql
-from mend.curate.direct import direct_event, direct_shape, direct_type
+from mend.curate.direct import TEXTS, direct_event, direct_shape, direct_type
 from mend.curate.fields import came_sql, contract_fields, field_sql, micros, reason_sql, structure_of, value_reasons
 from mend.curate.predicates import failure_predicate
 from mend.curate.shapes import Shape
@@ -84,7 +84,7 @@ def make_plan(pipeline: Pipeline, rules: RuleSet, mapping: Mapping | None = None
         reasons_sql=parts.reasons(),
         direct=parts.direct,
         unseen_sql=f"SELECT {parts.shape()}, first({types_sql(sources)}), first(json_keys(payload)) "
-        f"FROM events WHERE {IS_OBJECT} GROUP BY 1 ORDER BY count(*) DESC, 1",
+        f"FROM {parts.texts} WHERE {IS_OBJECT} GROUP BY 1 ORDER BY count(*) DESC, 1",
         parts=parts,
         decided=frozenset(one.source for one in mapping.fields if one.added and one not in added)
         if mapping
@@ -147,7 +147,7 @@ class Pass:
     def judged(self) -> str:
         """Return the query over `events` and `shapes` that gives every event its columns, and whether it fits.
 
-        `clean` is NULL for an event whose shape is not in `shapes` yet.
+        The events must be decodable. `clean` is NULL for an event whose shape is not in `shapes` yet.
         """
         return self.query(f"{self.decoded()}, {self.typed('shapes')}")
 
@@ -157,7 +157,7 @@ class Pass:
         An event fits where the decoded values, written as JSON again, are its text to the byte: then it has the keys
         and types of the shape and nothing else. Whether other events fit is not said.
         """
-        return self.query(f"{self.decoded(f'{shape.hash}::UBIGINT')}, {self.typed_as(shape)}", "same")
+        return self.query(f"{self.decoded(f'{shape.hash}::UBIGINT', where=IS_OBJECT)}, {self.typed_as(shape)}", "same")
 
     def query(self, typed: str, condition: str = "clean") -> str:
         """Return the query of the pass over typed events; they fit under a condition and the contract's."""
@@ -189,7 +189,7 @@ FROM judged
         """Return the query over `events` (misfits only) and `shape_details` that says why they do not fit."""
         contract = flags(self.rules, "contract")
         return f"""
-WITH {self.decoded()}, {self.typed("shape_details")}, {self.derived()}
+WITH {self.decoded(events=self.texts)}, {self.typed("shape_details")}, {self.derived()}
 SELECT row, list_concat(shape_reasons, list_filter([
     {value_reasons(self.fields, self.sources)},
     {contract_reasons(contract, self.fields, self.sources)}
@@ -212,11 +212,16 @@ FROM derived ORDER BY row
         found = f"json_transform(payload, {sql.literal(structure_of(self.fields, self.sources))})"
         return found if self.direct is None else direct_event(found, self.fields, self.sources)
 
-    def decoded(self, shape: str = "") -> str:
+    @property
+    def texts(self) -> str:
+        """The events, with a text for each."""
+        return "events" if self.direct is None else TEXTS
+
+    def decoded(self, shape: str = "", *, events: str = "events", where: str = "TRUE") -> str:
         """Decode the payload of what is a JSON object, and find its shape where it is not given."""
         return f"""decoded AS (
   SELECT *, {shape or self.shape()} AS shape, {self.event()} AS event
-  FROM events WHERE {IS_OBJECT}
+  FROM {events} WHERE {where}
 )"""
 
     def typed(self, shapes: str) -> str:
