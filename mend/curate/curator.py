@@ -114,7 +114,7 @@ class Curator:
         self.decode = decode
         self.run_id = run_id
         self.shapes: dict[int, Shape] = {}
-        self.usual: Shape | None = None
+        self.usual: tuple[Shape, ...] = ()
         self.db = duckdb.connect(config={"threads": 1, "enable_external_access": False})
         self.run("SET TimeZone = 'UTC'")
         self.run("SET VARIABLE now = ?::TIMESTAMP", [now.astimezone(UTC).replace(tzinfo=None)])
@@ -167,15 +167,14 @@ class Curator:
         """Run the pass: a quick look at all events, a closer one at all that it does not find to fit."""
         if not self.shapes:
             self.learn_shapes(events.slice(0, FIRST_LOOK))
-        usual = self.usual
-        if usual is None:
+        if not self.usual:
             return self.look_closely(events)
-        quick = self.look(events, self.plan.parts.quick(usual))
+        quick = self.look(events, self.plan.parts.quick(self.usual))
         fits = quick["fits"].to_numpy()
         rest = np.ones(events.num_rows, dtype=bool)
         rest[quick["row"].to_numpy()[fits]] = False
         if rest.mean() > WORTH_IT:
-            self.usual = None
+            self.usual = ()
         looked = self.look_closely(events.filter(pa.array(rest)))
         return replace(looked, judged=merged(quick, fits, looked.judged))
 
@@ -228,8 +227,8 @@ class Curator:
                 for rows in iter(lambda: cursor.fetchmany(SHAPES_AT_ONCE), [])
                 for shape, types, keys in rows
             ]
-        if not self.shapes and plan.parts.plain:
-            self.usual = next((one for one in found if not one.differs), None)
+        if not self.shapes:
+            self.usual = plan.parts.usual(found)
         self.shapes |= {shape.hash: shape for shape in found}
         scalars = pa.Table.from_pylist([shape_row(shape) for shape in found], SHAPES)
         details = pa.Table.from_pylist([detail_row(shape) for shape in found], SHAPE_DETAILS)

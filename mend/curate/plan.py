@@ -1,6 +1,7 @@
 """A pipeline file compiled to the DuckDB queries of one pass."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -14,6 +15,7 @@ from mend.curate.direct import TEXTS, direct_event, direct_shape, direct_type
 from mend.curate.fields import came_sql, contract_fields, field_sql, micros, reason_sql, structure_of, value_reasons
 from mend.curate.predicates import failure_predicate
 from mend.curate.shapes import Shape
+from mend.curate.usual import form_sql, usual_forms
 from mend.runtime.pipeline_file import KAFKA_TIME, Pipeline
 
 KAFKA_COLUMNS = ("kafka_key", "kafka_topic", "kafka_partition", "kafka_offset", "kafka_timestamp")
@@ -144,6 +146,13 @@ class Pass:
             isinstance(one.type.structure, str) and one.type.structure in PLAIN for one in self.fields
         )
 
+    def usual(self, found: Sequence[Shape]) -> tuple[Shape, ...]:
+        """Return the shapes, the most frequent first, whose events a quick look can judge."""
+        if self.direct is not None:
+            return ()
+        forms = usual_forms(found)
+        return forms[:1] if self.plain else forms
+
     def judged(self) -> str:
         """Return the query over `events` and `shapes` that gives every event its columns, and whether it fits.
 
@@ -151,13 +160,31 @@ class Pass:
         """
         return self.query(f"{self.decoded()}, {self.typed('shapes')}")
 
-    def quick(self, shape: Shape) -> str:
-        """Return the same query for a stream of which most events have one shape, which must be clean.
+    def quick(self, usual: Sequence[Shape]) -> str:
+        """Return the same query for a stream of which most events have the usual shapes.
 
         An event fits where the decoded values, written as JSON again, are its text to the byte: then it has the keys
         and types of the shape and nothing else. Whether other events fit is not said.
         """
+        if not self.plain:
+            return self.query(self.typed_forms(usual), "shape IS NOT NULL")
+        shape = usual[0]
         return self.query(f"{self.decoded(f'{shape.hash}::UBIGINT', where=IS_OBJECT)}, {self.typed_as(shape)}", "same")
+
+    def typed_forms(self, forms: Sequence[Shape]) -> str:
+        """Name the contract's fields of events that may be of several shapes; the shape of others is NULL."""
+        present = " + ".join(f"(event.{sql.name(source)} IS NOT NULL)::INTEGER" for source in self.sources)
+        defaulted = " ".join(f"WHEN {one.hash} THEN {sql.texts(one.defaulted)}" for one in forms)
+        return f"""decoded AS (
+  SELECT *, {form_sql(forms, self.fields, self.sources)} AS shape
+  FROM (SELECT *, {self.event()} AS event FROM events WHERE {IS_OBJECT})
+), typed AS (
+  SELECT row, payload, shape, TRUE AS clean, {present} + len(defaulted) AS present_count,
+    FALSE AS schema_drift_detected, {", ".join(KAFKA_COLUMNS)},
+    {self.values()},
+    getvariable('now') AS {NOW}
+  FROM (SELECT *, CASE shape {defaulted} END AS defaulted FROM decoded)
+)"""
 
     def query(self, typed: str, condition: str = "clean") -> str:
         """Return the query of the pass over typed events; they fit under a condition and the contract's."""

@@ -3,10 +3,17 @@
 from collections.abc import Iterable
 from typing import Any
 
+import orjson
+
 
 def name(identifier: str) -> str:
     """Quote a column name."""
     return '"' + identifier.replace('"', '""') + '"'
+
+
+def is_bare(identifier: str) -> bool:
+    """Whether a name is written in JSON as it is."""
+    return orjson.dumps(identifier) == f'"{identifier}"'.encode()
 
 
 def literal(value: Any) -> str:
