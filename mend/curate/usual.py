@@ -30,9 +30,9 @@ def form_sql(forms: Sequence[Shape], fields: Sequence[Field], sources: Sequence[
 
     Shapes with the same keys differ in which values are null alone, which is asked for here and matters to no count.
     """
-    by_source = dict(zip(sources, fields, strict=True))
+    by_source, optional = dict(zip(sources, fields, strict=True)), optional_members(fields, sources)
     whens = "\n      ".join(
-        f"WHEN {same_sql(form.keys, fields)}{there_sql(form.keys, by_source)} THEN {form.hash}::UBIGINT"
+        f"WHEN {same_sql(form.keys, optional)}{there_sql(form.keys, by_source)} THEN {form.hash}::UBIGINT"
         for form in forms
     )
     return f"CASE {whens} END"
@@ -48,14 +48,16 @@ def there_sql(keys: Iterable[str], by_source: dict[str, Field]) -> str:
     return "".join(f" AND {one}" for one in asked if one)
 
 
-def same_sql(keys: Iterable[str], fields: Sequence[Field]) -> str:
-    """Whether the decoded values, written as JSON again, are the text: with all members or without those null."""
+def same_sql(keys: Iterable[str], optional: Iterable[str]) -> str:
+    """Whether the decoded values, written as JSON again, are the text: with all members, or without optional nulls."""
     members = ", ".join(f"{sql.literal(key)}: event.{sql.name(key)}" for key in keys)
     text = f"to_json({{{members}}})::VARCHAR"
     short = text
-    for name in optional_members(fields):
+    for name in optional:
         short = without_null(short, name)
-    return f"(payload = {text})" if short == text else f"(CASE WHEN payload = {text} THEN TRUE ELSE payload = {short} END)"
+    return (
+        f"(payload = {text})" if short == text else f"(CASE WHEN payload = {text} THEN TRUE ELSE payload = {short} END)"
+    )
 
 
 def without_null(text: str, name: str) -> str:
@@ -65,12 +67,15 @@ def without_null(text: str, name: str) -> str:
     return f"replace({first}, ',\"{member}\":null', '')"
 
 
-def optional_members(fields: Sequence[Field]) -> list[str]:
-    """Return the names of members that may be missing and are null then, and that stand for nothing else."""
+def optional_members(fields: Sequence[Field], sources: Sequence[str]) -> list[str]:
+    """Return the names of members that may be missing and are null then, and that stand for nothing else.
+
+    A whole field that is missing makes another shape, and a member may have a default to be filled in.
+    """
     members = [one for field in fields for one in members_of(field.type)]
     optional = {one.name for one in members if one.nullable and one.default is None and sql.is_bare(one.name)}
     others = {one.name for one in members if not one.nullable or one.default is not None}
-    return sorted(optional - others)
+    return sorted(optional - others - set(sources))
 
 
 def members_of(found: FieldType) -> Iterator[Field]:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from mend.curate.check import checked_plan
-from mend.curate.curator import Curator
+from mend.curate.curator import Curated, Curator
 from mend.curate.decode import decode_json
 from mend.curate.plan import Plan
 from mend.quality.rules import load_rules
@@ -20,7 +20,8 @@ from mend.runtime.pipeline_file import load_pipeline
 from producer.anomalies import Anomalies
 from producer.kinds import ORDERS
 from producer.messages import messages
-from tests.fast.test_quick_look import contents, curated, ordered
+from tests.fast.test_quick_look import contents, ordered
+from tests.fast.test_types import plan_for
 
 pytestmark = pytest.mark.spark
 
@@ -28,8 +29,8 @@ ROOT = Path(__file__).parents[2]
 STARTED = 1_772_366_000_000
 ODD = [
     b"1", b"-1", b"1.0", b"1e3", b"-0", b"-0.0", b"true", b"null", b'"1"', b'""', b'"\\u0041"', b'"a\\"b"', b'"a\\/b"',
-    b'"\\n"', '"é"'.encode(), b'"NaN"', b"NaN", b"2147483648", b"9223372036854775808", b"1e400", b"[]", b"{}", b"[null]",
-    b"[[]]", b'{"x":null}', b'"12.345"', b'"1e2"', b'"12.3"', b"12.30", b"0.30000000000000004", b"1234567890.123456789",
+    b'"\\n"', '"é"'.encode(), b'"NaN"', b"NaN", b"2147483648", b"9223372036854775808", b"1e400", b"[]", b"{}",
+    b"[null]", b"[[]]", b'{"x":null}', b'"12.345"', b'"1e2"', b'"12.3"', b"12.30", b"0.30000000000000004", b"1234567890.123456789",
     b'"zip\\":null,"', b"86400000", b'"ffffffff-ffff-ffff-ffff-ffffffffffff"', b'{"zip":null}', b'[{"zip":null}]',
     b'"2026-01-01T00:00:00+14:00"', b'"2026-02-30"', b'{"a":1,"a":1}', b'{"a":"1","a":"1"}',
 ]  # fmt: skip
@@ -64,30 +65,31 @@ def insides(found: Any) -> list[Any]:
     return [found, *(inner for one in parts for inner in insides(one))]
 
 
+CHANGES = ["odd", "odd", "odd", "spaced", "drop", "twice", "add", "move", "name"]
+
+
 def change(found: Any, chance: Random) -> None:
     """Change one part somewhere."""
     place = chance.choice(insides(found))
-    if not place:
-        return place.append(("x", b"1") if isinstance(place, Members) else chance.choice(ODD))
-    at, kind = chance.randrange(len(place)), chance.choice(["odd", "odd", "odd", "drop", "twice", "add", "move", "name"])
-    old = place[at]
     named = isinstance(place, Members)
-    if kind == "odd":
-        new = chance.choice([*ODD, text(old[1] if named else old) + b" "])
-        place[at] = (old[0], new) if named else new
-    elif kind == "drop":
+    at, kind = chance.randrange(len(place) or 1), chance.choice(CHANGES if place else ["add"])
+    name, value = place[at] if named and place else ("x", place[at] if place else b"1")
+    odd = chance.choice(ODD)
+    if kind in {"drop", "move"}:
         del place[at]
-    elif kind == "twice":
-        place.insert(at, old)
-    elif kind == "move":
-        place.append(place.pop(at))
-    elif kind == "add":
-        place.insert(at, (chance.choice(KEYS), chance.choice(ODD)) if named else chance.choice(ODD))
-    elif named:
-        place[at] = (chance.choice([old[0].upper(), *KEYS]), old[1])
+    if kind in {"odd", "spaced"}:
+        value = odd if kind == "odd" else text(value) + b" "
+    if kind == "name":
+        name = chance.choice([name.upper(), *KEYS])
+    if kind == "add":
+        name, value = chance.choice(KEYS), odd
+    if kind in {"odd", "spaced", "name"}:
+        place[at] = (name, value) if named else value
+    elif kind != "drop":
+        place.insert(0 if kind == "move" else at, (name, value) if named else value)
 
 
-OPTIONAL = {"zip", "floor", "born"}
+OPTIONAL = {*"abcdefsu", "zip", "floor", "born", "m"}
 
 
 def thinned(found: Any, share: float, chance: Random) -> Any:
@@ -124,6 +126,38 @@ def shop_orders(chance: Random) -> list[Any]:
     return [orjson.loads(one.value) for one in islice(stream, 60)]
 
 
+NUMBER, WORD = ["null", "long"], ["null", "string"]
+THINGS = plan_for([
+    {"name": "a", "type": WORD, "default": None},
+    {"name": "r", "type": {"type": "record", "name": "R", "fields": [
+        {"name": "a", "type": WORD, "default": None}, {"name": "b", "type": ["int", "null"], "default": 5},
+        {"name": "c", "type": ["null", "double"], "default": None}, {"name": "d", "type": NUMBER, "default": None},
+        {"name": "e", "type": NUMBER, "default": None}]}},
+    {"name": "s", "type": ["null", {"type": "record", "name": "S", "fields": [
+        {"name": "c", "type": ["double", "null"], "default": 1.5}, {"name": "e", "type": "long"},
+        {"name": "d", "type": NUMBER, "default": None}, {"name": "f", "type": ["null", "float"], "default": None},
+        {"name": "u", "type": ["null", "long", "string"], "default": None}]}], "default": None},
+    {"name": "m", "type": {"type": "map", "values": NUMBER}, "default": {}},
+])  # fmt: skip
+"""Members with one name and another meaning each, which must not be taken for each other."""
+
+
+def things(chance: Random) -> list[Any]:
+    """Return events with members of one name in several places, most of them null."""
+
+    def some(*values: Any) -> Any:
+        return chance.choice([None, *values])
+
+    def record(names: str) -> dict[str, Any]:
+        return {name: chance.choice([1, 2]) if name in "be" else some(0.5) for name in names} | {"d": some(2**60)}
+
+    return [
+        {"key": number, "at": STARTED, "a": some("x"), "r": record("abcde") | {"a": some("y"), "e": some(1)},
+         "s": some(record("cedf") | {"u": some("u")}), "m": {"d": some(1), "a": 3}}
+        for number in range(60)
+    ]  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def shop() -> Plan:
     """Return the shipped pipeline of nested events."""
@@ -131,24 +165,33 @@ def shop() -> Plan:
     return checked_plan(pipeline, load_rules(pipeline.rules_path, pipeline=pipeline.name))
 
 
-@pytest.mark.parametrize("kind", ["hill", "shop"])
-@pytest.mark.parametrize("seed", range(6))
+def curated(plan: Plan, batches: list[pa.Table], now: datetime, *, quick: bool) -> list[Curated]:
+    """Curate batches with or without the quick look, which here is not given up however few events it judges."""
+    curator, found = Curator(plan, decode_json, run_id="r", now=now), []
+    for batch in batches:
+        found.append(curator.curate(batch))
+        curator.usual = plan.parts.usual(list(curator.shapes.values())) if quick else ()
+        assert bool(curator.usual) is quick
+    return found
+
+
+@pytest.mark.parametrize("kind", ["hill", "shop", "things"])
+@pytest.mark.parametrize("seed", range(2))
 def test_a_quick_look_finds_what_a_closer_one_finds(
     records: Callable[..., pa.Table], orders: Plan, shop: Plan, now: datetime, kind: str, seed: int
 ) -> None:  # fmt: skip
     """Rows, reasons, places and counts are the same to the byte, whatever arrives in whatever part of an event."""
     chance = Random(seed)
-    plan, made = (orders, hill_orders) if kind == "hill" else (shop, shop_orders)
+    kinds = {"hill": (orders, hill_orders), "shop": (shop, shop_orders), "things": (THINGS, things)}
+    plan, made = kinds[kind]
     trees = [tree(one) for one in made(chance)]
     if seed % 2:
-        trees = [thinned(one, 0.97, chance) for one in trees]
+        trees = [thinned(one, chance.choice([0.5, 1.0]), chance) for one in trees]
     usual = [text(one) for one in trees]
     for one in trees[::2]:
         change(one, chance)
     batches = [records(usual), records([*(text(one) for one in trees), *usual], first=len(usual))]
-    quick, looker = curated(plan, batches, now, quick=True)
-    close, _ = curated(plan, batches, now, quick=False)
-    assert looker.usual
+    quick, close = (curated(plan, batches, now, quick=one) for one in (True, False))
     for ours, theirs in zip(quick, close, strict=True):
         left, right = contents(ours), contents(theirs)
         left["counts"], right["counts"] = (ordered(one["counts"]) for one in (left, right))
@@ -173,3 +216,15 @@ def test_most_nested_events_get_the_quick_look_only(
     curator = Watched(orders, decode_json, run_id="r", now=now)
     curator.curate(records([text(one) for one in trees]))
     assert closely == [0]
+
+
+def test_a_field_that_is_gone_is_seen(records: Callable[..., pa.Table], now: datetime) -> None:
+    """A whole field that no event has any more is no member that an encoder leaves out."""
+    before = [{"key": number, "at": STARTED, "a": None, "r": {"e": 1}, "m": {}} for number in range(20)]
+    after = [{name: one[name] for name in one if name != "a"} | {"key": one["key"] + 100} for one in before]
+    curator = Curator(THINGS, decode_json, run_id="r", now=now)
+    gone = [
+        [one.name for one in curator.curate(records([orjson.dumps(one) for one in batch])).tally.fields]
+        for batch in (before, after)
+    ]
+    assert gone == [["s"], ["a", "s"]]
