@@ -237,8 +237,8 @@ class Curator:
             self.run("INSERT INTO shape_details FROM found_details")
 
     def forget_shapes(self) -> None:
-        """Start with no known shape."""
-        self.shapes.clear()
+        """Start with no known shape but the usual ones, which the quick look goes on to find."""
+        self.shapes = {one.hash: one for one in self.usual}
         with self.visible(no_shapes=SHAPES.empty_table(), no_details=SHAPE_DETAILS.empty_table()):
             self.run("CREATE OR REPLACE TABLE shapes AS FROM no_shapes")
             self.run("CREATE OR REPLACE TABLE shape_details AS FROM no_details")

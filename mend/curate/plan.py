@@ -141,7 +141,7 @@ class Pass:
 
     @property
     def plain(self) -> bool:
-        """Whether no field has parts, or text of its own, that only a closer look can judge."""
+        """Whether every value is of the right type when the decoded values, written again, are the text."""
         return self.direct is None and all(
             isinstance(one.type.structure, str) and one.type.structure in PLAIN for one in self.fields
         )

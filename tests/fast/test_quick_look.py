@@ -122,6 +122,16 @@ def test_most_events_get_the_quick_look_only(records: Callable[..., pa.Table], c
     assert (len(usual.usual), spaced.usual) == (1, ())
 
 
-def test_nested_pipelines_are_looked_at_closely(orders: Plan) -> None:
-    """Parts of nested values have rules of their own, which the quick look does not know."""
-    assert not orders.parts.plain
+def test_shapes_that_are_forgotten_are_not_the_usual_ones(
+    records: Callable[..., pa.Table], customers: Plan, now: datetime
+) -> None:
+    """After a storm of ten thousand shapes the usual events are counted as before."""
+    curator = Curator(customers, decode_json, run_id="r", now=now)
+    first = 0
+    for odd, usual in ((0, 10), (10_001, 10_010), (1, 10), (0, 10)):
+        numbers = range(first, first + odd + usual)
+        events = [EVENT | {"id": f"c-{at}"} | ({f"new_{at}": 1} if at < first + odd else {}) for at in numbers]
+        found = curator.curate(records([orjson.dumps(one) for one in events], first=first))
+        assert (found.accepted.num_rows, found.tally.drifted) == (odd + usual, odd)
+        first += odd + usual
+    assert len(curator.shapes) < 10

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from mend.curate.check import checked_plan
-from mend.curate.curator import Curated, Curator
+from mend.curate.curator import Curator
 from mend.curate.decode import decode_json
 from mend.curate.plan import Plan
 from mend.quality.rules import load_rules
@@ -165,14 +165,24 @@ def shop() -> Plan:
     return checked_plan(pipeline, load_rules(pipeline.rules_path, pipeline=pipeline.name))
 
 
-def curated(plan: Plan, batches: list[pa.Table], now: datetime, *, quick: bool) -> list[Curated]:
-    """Curate batches with or without the quick look, which here is not given up however few events it judges."""
-    curator, found = Curator(plan, decode_json, run_id="r", now=now), []
-    for batch in batches:
-        found.append(curator.curate(batch))
-        curator.usual = plan.parts.usual(list(curator.shapes.values())) if quick else ()
-        assert bool(curator.usual) is quick
-    return found
+class Quick(Curator):
+    """Does not give the quick look up, however few events it judges."""
+
+    def judge(self, events: pa.Table) -> Any:
+        """Judge, and keep the usual shapes."""
+        found = super().judge(events)
+        self.usual = self.plan.parts.usual(list(self.shapes.values()))
+        assert self.usual
+        return found
+
+
+class Close(Curator):
+    """Looks at all events closely."""
+
+    def learn_shapes(self, events: pa.Table) -> None:
+        """Judge shapes, and find none of them usual."""
+        super().learn_shapes(events)
+        self.usual = ()
 
 
 @pytest.mark.parametrize("kind", ["hill", "shop", "things"])
@@ -191,9 +201,9 @@ def test_a_quick_look_finds_what_a_closer_one_finds(
     for one in trees[::2]:
         change(one, chance)
     batches = [records(usual), records([*(text(one) for one in trees), *usual], first=len(usual))]
-    quick, close = (curated(plan, batches, now, quick=one) for one in (True, False))
-    for ours, theirs in zip(quick, close, strict=True):
-        left, right = contents(ours), contents(theirs)
+    quick, close = (looker(plan, decode_json, run_id="r", now=now) for looker in (Quick, Close))
+    for batch in batches:
+        left, right = contents(quick.curate(batch)), contents(close.curate(batch))
         left["counts"], right["counts"] = (ordered(one["counts"]) for one in (left, right))
         assert left == right
 
