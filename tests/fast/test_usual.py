@@ -65,7 +65,7 @@ def insides(found: Any) -> list[Any]:
     return [found, *(inner for one in parts for inner in insides(one))]
 
 
-CHANGES = ["odd", "odd", "odd", "spaced", "drop", "twice", "add", "move", "name"]
+CHANGES = ["odd", "odd", "null", "null", "spaced", "drop", "twice", "add", "move", "name"]
 
 
 def change(found: Any, chance: Random) -> None:
@@ -74,16 +74,16 @@ def change(found: Any, chance: Random) -> None:
     named = isinstance(place, Members)
     at, kind = chance.randrange(len(place) or 1), chance.choice(CHANGES if place else ["add"])
     name, value = place[at] if named and place else ("x", place[at] if place else b"1")
-    odd = chance.choice(ODD)
+    odd = b"null" if kind == "null" else chance.choice(ODD)
     if kind in {"drop", "move"}:
         del place[at]
-    if kind in {"odd", "spaced"}:
-        value = odd if kind == "odd" else text(value) + b" "
+    if kind in {"odd", "null", "spaced"}:
+        value = text(value) + b" " if kind == "spaced" else odd
     if kind == "name":
         name = chance.choice([name.upper(), *KEYS])
     if kind == "add":
         name, value = chance.choice(KEYS), odd
-    if kind in {"odd", "spaced", "name"}:
+    if kind in {"odd", "null", "spaced", "name"}:
         place[at] = (name, value) if named else value
     elif kind != "drop":
         place.insert(0 if kind == "move" else at, (name, value) if named else value)
@@ -230,9 +230,9 @@ def test_most_nested_events_get_the_quick_look_only(
 
 def test_a_field_that_is_gone_is_seen(records: Callable[..., pa.Table], now: datetime) -> None:
     """A whole field that no event has any more is no member that an encoder leaves out."""
-    event: dict[str, Any] = {"at": STARTED, "r": {"e": 1}, "m": {}}
-    before = [event | {"key": number, "a": None} for number in range(20)]
-    after = [event | {"key": number + 100} for number in range(20)]
+    event: dict[str, Any] = {"at": STARTED, "r": {"a": "y", "b": 1, "c": 0.5}, "m": {}}
+    before = [event | {"key": number, "a": None, "r": event["r"] | {"d": None, "e": 1}} for number in range(20)]
+    after = [event | {"key": number + 100, "r": event["r"] | {"e": 1}} for number in range(20)]
     curator = Curator(THINGS, decode_json, run_id="r", now=now)
     gone = [
         [one.name for one in curator.curate(records([orjson.dumps(one) for one in batch])).tally.fields]
