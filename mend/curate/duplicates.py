@@ -26,11 +26,15 @@ MEMORY = "1GB"
 """What DuckDB may take before it spills to the run's own folder."""
 ROWS_AT_ONCE = 200_000
 POSITION = ("kafka_partition", "kafka_offset")
-KEYS = """
-CREATE TABLE {place} (
-  key_high UBIGINT, key_low UBIGINT, kafka_topic VARCHAR, kafka_partition INTEGER, kafka_offset BIGINT
+KEYS = pa.schema(
+    [
+        ("key_high", pa.uint64()),
+        ("key_low", pa.uint64()),
+        ("kafka_topic", pa.string()),
+        ("kafka_partition", pa.int32()),
+        ("kafka_offset", pa.int64()),
+    ]
 )
-"""
 FOUND = """
 CREATE TABLE found AS
 SELECT key_high, key_low, kafka_partition, kafka_offset, true AS accepted FROM mine
@@ -135,12 +139,10 @@ def find_duplicates(
 
 def load(db: duckdb.DuckDBPyConnection, place: str, suspects: Suspects, files: Sequence[Path]) -> None:
     """Copy the keys that may repeat into a table."""
-    db.execute(KEYS.format(place=place)).fetchall()
-    for path in files:
-        for rows in suspects.rows(path):
-            db.register("rows", rows)
-            db.execute(f"INSERT INTO {place} BY NAME FROM rows").fetchall()
-            db.unregister("rows")
+    batches = (batch for path in files for rows in suspects.rows(path) for batch in rows.to_batches())
+    db.register("suspects", pa.RecordBatchReader.from_batches(KEYS, batches))
+    db.execute(f"CREATE TABLE {place} AS FROM suspects").fetchall()
+    db.unregister("suspects")
 
 
 def holds_any(path: Path, found: Duplicates) -> bool:
