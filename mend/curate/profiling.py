@@ -107,6 +107,4 @@ def look(
             found = finite.aggregate(f"quantile_cont({name}, {list(QUANTILES)})").fetchall()[0][0]
             quantiles = tuple(float(one) for one in found or ())
         top = rows.aggregate(f"{name}::VARCHAR AS value, count(*) AS many", name).filter("value IS NOT NULL")
-        return quantiles, tuple(
-            (value, many) for value, many in top.order("many DESC, value").limit(TOP).fetchall()
-        )
+        return quantiles, tuple((value, many) for value, many in top.order("many DESC, value").limit(TOP).fetchall())
