@@ -47,9 +47,8 @@ def row_groups(path: Path) -> Iterator[dict[str, pq.ColumnChunkMetaData]]:
 
 def has_order(kind: pa.DataType) -> bool:
     """Whether extremes of this type are those of the physical values, in DuckDB's order too."""
-    types = pa.types
-    whole = types.is_signed_integer(kind) or types.is_boolean(kind)
-    return whole or types.is_string(kind) or types.is_timestamp(kind) or types.is_date32(kind)
+    tests = (pa.types.is_signed_integer, pa.types.is_boolean, pa.types.is_string, pa.types.is_timestamp)
+    return any(test(kind) for test in (*tests, pa.types.is_date32))
 
 
 def raw_extremes(chunks: Sequence[pq.ColumnChunkMetaData]) -> pa.Array | None:

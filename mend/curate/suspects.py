@@ -47,7 +47,8 @@ class Suspects:
     def find(self, halves: Halves) -> "np.ndarray[Any, np.dtype[np.intp]]":
         """Return where suspects stand among some halves."""
         maybe = np.flatnonzero(self.marked[marks(halves)])
-        return maybe[is_among(halves[maybe], self.halves)]
+        found: np.ndarray[Any, np.dtype[np.intp]] = maybe[is_among(halves[maybe], self.halves)]
+        return found
 
 
 def repeated(mine: Sequence[Path], earlier: Sequence[Path], part: int, parts: int) -> Iterator[Halves]:
