@@ -52,6 +52,13 @@ def test_without_files_there_are_no_duplicates(tmp_path: Path) -> None:
     assert found(tmp_path, [keys(tmp_path / "a.parquet", (1, 1, 0, 0), (1, 2, 0, 1), (2, 1, 0, 2))]) == {}
 
 
+def test_a_key_file_that_is_gone_is_an_error(tmp_path: Path) -> None:
+    """A run that is settled meanwhile moves its key files: whoever looks must know, and look again."""
+    mine = keys(tmp_path / "a.parquet", (1, 1, 0, 0))
+    with pytest.raises(FileNotFoundError):
+        found(tmp_path, [mine], [tmp_path / "gone.parquet"])
+
+
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2)])
 def test_the_first_offset_wins_between_tasks(tmp_path: Path, order: tuple[int, ...]) -> None:
     """Of three events of a key in three files, the smallest partition and offset stays, whichever task ends first."""
