@@ -11,6 +11,9 @@ SEED ?= 1
 PYTEST = $(BIN)/python -m pytest
 PARALLEL = -n 2 --dist loadfile --no-loadscope-reorder
 
+# Some containers set it; without compiled files every process and every test run compiles all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo setup install-deps dev-setup test test-fast test-agent test-dq test-spark test-coverage fmt lint \
   lint-fix ci-test debug chaos bench acceptance producer-test spark-submit reset-data clean lock
