@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
 
 import duckdb
 import numpy as np
@@ -11,7 +12,7 @@ import pyarrow.compute as pc
 
 from mend.contracts.report import Places, RuleCount, SegmentCount
 from mend.contracts.schema import Field
-from mend.curate import sql
+from mend.curate.arrow import visible
 from mend.curate.decode import UNKNOWN_SCHEMA
 from mend.curate.plan import Plan
 from mend.curate.shapes import MISSING, Reason, Shape
@@ -19,77 +20,96 @@ from mend.curate.tally import MOST_NAMES, MOST_SEGMENTS, OTHER_SEGMENT, BadRun, 
 
 MISSING_SEGMENT = "(missing)"
 LONGEST_SEGMENT = 200
-ACCEPTED, REJECTED, DUPLICATE = 0, 1, 2
-"""Places of a judged event."""
-BY_SHAPE = """
-SELECT shape, kafka_partition, count(*), min(kafka_offset), max(kafka_offset) AS last
-FROM judged GROUP BY ALL ORDER BY last DESC
+ACCEPTED, REJECTED, DUPLICATE, ELSEWHERE = 0, 1, 2, 3
+"""Places of a judged event; for one that was judged twice the other row counts."""
+BY_PLACE = f"""
+SELECT shape, kafka_partition, place, count(*), min(kafka_offset), max(kafka_offset),
+  count(*) FILTER (is_late_arrival), count(*) FILTER (place = {REJECTED} OR NOT dq_passed)
+FROM judged WHERE place <> {ELSEWHERE} GROUP BY ALL
 """
-DRIFTED = "(FROM events SEMI JOIN (SELECT row FROM judged WHERE schema_drift_detected) USING (row))"
 UNKNOWN_NAMES = f"""
-SELECT name, count(*) OVER () FROM (SELECT unnest(list_distinct(json_keys(payload))) AS name FROM {DRIFTED})
+SELECT name, count(*) OVER () FROM (SELECT unnest(list_distinct(json_keys(payload))) AS name FROM drifted)
 WHERE name NOT IN (SELECT unnest($known)) GROUP BY name ORDER BY count(*) DESC, name LIMIT {MOST_NAMES}
 """
-UNKNOWN = f"""
+UNKNOWN = """
 SELECT 'unknown', name, 'nothing', found, kafka_partition, count(*), min(kafka_offset), max(kafka_offset)
 FROM (SELECT unnest($names) AS name, unnest(json_type(payload, $pointers)) AS found, kafka_partition, kafka_offset
-      FROM {DRIFTED})
+      FROM drifted)
 WHERE found IS NOT NULL GROUP BY ALL
 """
 """All names of an event in one look at its text: one look for each would be quadratic in the fields of an event."""
 REJECTIONS = """
 SELECT reason.rule, reason."column", count(*) FROM (SELECT unnest(reasons) AS reason FROM reasons) GROUP BY ALL
 """
-FAILURES = f"""
-SELECT rule, count(*)
-FROM (SELECT unnest({{column}}) AS rule FROM judged WHERE {{column}} IS NOT NULL AND place <> {DUPLICATE}) GROUP BY 1
-"""
-PLACES = "SELECT kafka_partition, place, count(*) FROM judged GROUP BY ALL"
-SUMS = f"""
-SELECT count(*) FILTER (is_late_arrival), count(*) FILTER (place = {REJECTED} OR NOT dq_passed)
-FROM judged WHERE place <> {DUPLICATE}
-"""
 SEGMENT = f"""
-WITH counted AS (
-  SELECT coalesce({{column}}::VARCHAR, '{MISSING_SEGMENT}') AS value, count(*) AS many,
-    count(*) FILTER (place = {REJECTED} OR NOT dq_passed) AS bad
-  FROM judged WHERE place <> {DUPLICATE} GROUP BY 1
-), ranked AS (SELECT *, row_number() OVER (ORDER BY many DESC, value) AS nth FROM counted)
-SELECT CASE WHEN nth > {MOST_SEGMENTS} OR length(value) > {LONGEST_SEGMENT} THEN '{OTHER_SEGMENT}' ELSE value END,
+WITH summed AS (
+  SELECT coalesce(value::VARCHAR, '{MISSING_SEGMENT}') AS name, sum(many)::BIGINT AS many, sum(bad)::BIGINT AS bad
+  FROM counted GROUP BY 1 HAVING sum(many) > 0
+), ranked AS (SELECT *, row_number() OVER (ORDER BY many DESC, name) AS nth FROM summed)
+SELECT CASE WHEN nth > {MOST_SEGMENTS} OR length(name) > {LONGEST_SEGMENT} THEN '{OTHER_SEGMENT}' ELSE name END,
   sum(many)::BIGINT, sum(bad)::BIGINT
 FROM ranked GROUP BY 1
 """
-REJECTED_ROWS = f"SELECT row FROM judged WHERE place = {REJECTED}"
+OF_SHAPES = ["shape", "kafka_partition", "kafka_offset", "place", "is_late_arrival", "dq_passed"]
 
 
-def count(
-    db: duckdb.DuckDBPyConnection,
-    plan: Plan,
-    shapes: Mapping[int, Shape],
-    records: pa.Table,
-    refused: pa.Array,
-    reasons: pa.Table,
-) -> Tally:
-    """Count the batch whose events stand in `events` and `judged`."""
-    late, failed = one_row(db, SUMS)
-    undecoded = undecoded_by_partition(records, refused)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What is counted: records, why some are refused, the judged events with their places, the reasons of misfits.
+
+    `events` are those that were looked at closely.
+    """
+
+    records: pa.Table
+    refused: pa.Array
+    judged: pa.Table
+    reasons: pa.Table
+    events: pa.Table
+
+
+def count(db: duckdb.DuckDBPyConnection, plan: Plan, shapes: Mapping[int, Shape], batch: Batch) -> Tally:
+    """Count a batch."""
+    judged = batch.judged
+    with visible(db, judged=judged.select(OF_SHAPES)):
+        groups = [Group(*row) for row in db.execute(BY_PLACE).fetchall()]
+    by_shape = together(groups)
+    new = any(shapes[row[0]].unknown for row in by_shape)
+    unknown, unnamed = unknown_fields(db, plan, drifted_events(batch.events, judged)) if new else ([], 0)
+    undecoded = undecoded_by_partition(batch.records, batch.refused)
     unknown_schema = sum(of[UNKNOWN_SCHEMA] for of in undecoded.values())
-    by_shape = db.execute(BY_SHAPE).fetchall()
-    unknown, unnamed = unknown_fields(db, plan, by_shape, shapes)
+    counted = pc.less_equal(judged["place"], REJECTED)
     return Tally(
-        partitions=partitions(db, records, undecoded, bad_runs(db, records, refused)),
-        fields=(
-            *misfit_fields(by_shape, shapes),
-            *absent_fields(by_shape, shapes, plan.fields),
-            *unknown,
-        ),
+        partitions=partitions(batch.records, groups, undecoded, bad_runs(batch.records, batch.refused, judged)),
+        fields=(*misfit_fields(by_shape, shapes), *absent_fields(by_shape, shapes, plan.fields), *unknown),
         unnamed=unnamed,
-        rules=(*rejections(db, reasons), *unknown_schemas(unknown_schema), *failures(db, plan)),
-        segments=tuple(one for column in plan.pipeline.segments for one in segment(db, column)),
-        late=late,
-        failed=failed + unknown_schema,
+        rules=(*rejections(db, batch.reasons), *unknown_schemas(unknown_schema), *failures(plan, judged, counted)),
+        segments=tuple(one for column in plan.pipeline.segments for one in segment(db, column, judged, counted)),
+        late=sum(one.late for one in groups if one.place != DUPLICATE),
+        failed=sum(one.failed for one in groups if one.place != DUPLICATE) + unknown_schema,
         drifted=sum(row[2] for row in by_shape if shapes[row[0]].differs),
     )
+
+
+class Group(NamedTuple):
+    """The events of one shape, partition and place."""
+
+    shape: int
+    partition: int
+    place: int
+    many: int
+    first: int
+    last: int
+    late: int
+    failed: int
+
+
+def together(groups: Sequence[Group]) -> list[tuple[int, ...]]:
+    """Return shape, partition, count, first and last offset over all places; those with the last offsets first."""
+    found: dict[tuple[int, int], tuple[int, int, int]] = {}
+    for one in groups:
+        many, first, last = found.get((one.shape, one.partition), (0, one.first, one.last))
+        found[one.shape, one.partition] = many + one.many, min(first, one.first), max(last, one.last)
+    return sorted(((*key, *value) for key, value in found.items()), key=lambda row: -row[4])
 
 
 KINDS: dict[str, Literal["missing", "null", "type"]] = {"required": "missing", "not_null": "null", "type": "type"}
@@ -157,22 +177,25 @@ def absent_fields(
     ]
 
 
-def unknown_fields(
-    db: duckdb.DuckDBPyConnection, plan: Plan, by_shape: list[tuple[int, ...]], shapes: Mapping[int, Shape]
-) -> tuple[list[FieldCount], int]:
+def drifted_events(events: pa.Table, judged: pa.Table) -> pa.Table:
+    """Return the events with unknown fields; the quick look has none."""
+    rows = judged["row"].filter(pc.and_(judged["schema_drift_detected"], pc.not_equal(judged["place"], ELSEWHERE)))
+    return events.filter(pc.is_in(events["row"], rows.combine_chunks()))
+
+
+def unknown_fields(db: duckdb.DuckDBPyConnection, plan: Plan, drifted: pa.Table) -> tuple[list[FieldCount], int]:
     """Count the most frequent unknown fields by the JSON type of their value, and say how many more there are."""
-    if not any(shapes[row[0]].unknown for row in by_shape):
-        return [], 0
-    found = db.execute(UNKNOWN_NAMES, {"known": list(plan.sources)}).fetchall()
-    names = [name for name, _ in found]
-    pointers = [f"/{name.replace('~', '~0').replace('/', '~1')}" for name in names]
-    rows = db.execute(UNKNOWN, {"names": names, "pointers": pointers}).fetchall()
+    with visible(db, drifted=drifted):
+        found = db.execute(UNKNOWN_NAMES, {"known": list(plan.sources)}).fetchall()
+        names = [name for name, _ in found]
+        pointers = [f"/{name.replace('~', '~0').replace('/', '~1')}" for name in names]
+        rows = db.execute(UNKNOWN, {"names": names, "pointers": pointers}).fetchall()
     return [field_count(row) for row in rows], found[0][1] - len(found)
 
 
-def bad_runs(db: duckdb.DuckDBPyConnection, records: pa.Table, refused: pa.Array) -> dict[int, BadRun]:
+def bad_runs(records: pa.Table, refused: pa.Array, judged: pa.Table) -> dict[int, BadRun]:
     """Measure in each partition how many events in a row were rejected or not decoded; records are in their order."""
-    rejected = db.execute(REJECTED_ROWS).fetchnumpy()["row"]
+    rejected = judged["row"].filter(pc.equal(judged["place"], REJECTED)).to_numpy()
     if not rejected.size and refused.null_count == len(refused):
         return {}
     bad = pc.is_valid(refused).to_numpy(zero_copy_only=False).copy()
@@ -188,12 +211,6 @@ def bad_run(bad: "np.ndarray[Any, np.dtype[np.bool_]]") -> BadRun:
     return BadRun(head=int(gaps[0]), tail=int(gaps[-1]), longest=int(gaps.max()))
 
 
-def one_row(db: duckdb.DuckDBPyConnection, query: str) -> tuple[int, ...]:
-    """Return the only row of a query."""
-    rows: list[tuple[int, ...]] = db.execute(query).fetchall()
-    return rows[0]
-
-
 def undecoded_by_partition(records: pa.Table, refused: pa.Array) -> dict[int, Counter[str]]:
     """Count the records that could not be decoded by partition and reason."""
     found: dict[int, Counter[str]] = {}
@@ -205,10 +222,15 @@ def undecoded_by_partition(records: pa.Table, refused: pa.Array) -> dict[int, Co
 
 
 def partitions(
-    db: duckdb.DuckDBPyConnection, records: pa.Table, undecoded: dict[int, Counter[str]], runs: dict[int, BadRun]
+    records: pa.Table,
+    groups: Sequence[Group],
+    undecoded: dict[int, Counter[str]],
+    runs: dict[int, BadRun],
 ) -> tuple[PartitionCount, ...]:
     """Count each place on its own; none is what the others leave over, so that the sums prove something."""
-    judged = {(partition, place): many for partition, place, many in db.execute(PLACES).fetchall()}
+    judged: Counter[tuple[int, int]] = Counter()
+    for one in groups:
+        judged[one.partition, one.place] += one.many
     seen = (
         records.group_by(["topic", "partition"])
         .aggregate([("offset", "min"), ("offset", "max"), ("offset", "count")])
@@ -218,10 +240,10 @@ def partitions(
 
 
 def partition_count(
-    seen: dict[str, Any], judged: dict[tuple[int, int], int], undecoded: dict[int, Counter[str]], bad: BadRun
+    seen: dict[str, Any], judged: Counter[tuple[int, int]], undecoded: dict[int, Counter[str]], bad: BadRun
 ) -> PartitionCount:
     """Count one partition."""
-    accepted, rejected, duplicate = (judged.get((seen["partition"], one), 0) for one in (ACCEPTED, REJECTED, DUPLICATE))
+    accepted, rejected, duplicate = (judged[seen["partition"], one] for one in (ACCEPTED, REJECTED, DUPLICATE))
     refused = undecoded.get(seen["partition"], Counter())
     return PartitionCount(
         topic=seen["topic"],
@@ -252,9 +274,8 @@ def rejections(db: duckdb.DuckDBPyConnection, reasons: pa.Table) -> list[RuleCou
     """Count the reasons for which events were rejected."""
     if not reasons.num_rows:
         return []
-    db.register("reasons", reasons)
-    rows = db.execute(REJECTIONS).fetchall()
-    db.unregister("reasons")
+    with visible(db, reasons=reasons):
+        rows = db.execute(REJECTIONS).fetchall()
     return [RuleCount(rule=rule, column=column, severity="contract", failures=many) for rule, column, many in rows]
 
 
@@ -263,7 +284,7 @@ def unknown_schemas(many: int) -> list[RuleCount]:
     return [RuleCount(rule=UNKNOWN_SCHEMA, column="", severity="contract", failures=many)] if many else []
 
 
-def failures(db: duckdb.DuckDBPyConnection, plan: Plan) -> list[RuleCount]:
+def failures(plan: Plan, judged: pa.Table, counted: pa.ChunkedArray) -> list[RuleCount]:
     """Count the failures of rules that do not reject."""
     columns = {rule.name: "".join(rule.columns[:1]) for rule in plan.rules.rules}
     severities: tuple[tuple[Literal["quality", "warn"], str], ...] = (
@@ -273,11 +294,33 @@ def failures(db: duckdb.DuckDBPyConnection, plan: Plan) -> list[RuleCount]:
     return [
         RuleCount(rule=rule, column=columns[rule], severity=severity, failures=many)
         for severity, column in severities
-        for rule, many in db.execute(FAILURES.format(column=column)).fetchall()
+        if column in judged.column_names
+        for rule, many in occurrences(
+            pc.list_flatten(judged[column].filter(pc.and_(counted, pc.is_valid(judged[column]))))
+        )
     ]
 
 
-def segment(db: duckdb.DuckDBPyConnection, column: str) -> list[SegmentCount]:
-    """Count rows and failing rows by the values of a segment column."""
-    rows = db.execute(SEGMENT.format(column=sql.name(column))).fetchall()
+def occurrences(values: pa.ChunkedArray) -> list[tuple[Any, int]]:
+    """Count each value."""
+    return [(one["values"], one["counts"]) for one in pc.value_counts(values).to_pylist()]
+
+
+def segment(
+    db: duckdb.DuckDBPyConnection, column: str, judged: pa.Table, counted: pa.ChunkedArray
+) -> list[SegmentCount]:
+    """Count rows and failing rows by the values of a segment column; the few that do not count are taken away again."""
+    bad = pc.and_(counted, pc.or_(pc.equal(judged["place"], REJECTED), pc.invert(judged["dq_passed"])))
+    values = judged[column]
+    some = [(values, 1, 0), (values.filter(pc.invert(counted)), -1, 0), (values.filter(bad), 0, 1)]
+    with visible(db, counted=pa.concat_tables([weighed(pc.value_counts(one), *weights) for one, *weights in some])):
+        rows = db.execute(SEGMENT).fetchall()
     return [SegmentCount(column=column, value=value, rows=many, failures=bad) for value, many, bad in rows]
+
+
+def weighed(found: pa.StructArray, many: int, bad: int) -> pa.Table:
+    """Return counted values with a sign for each of both sums."""
+    counts = found.field("counts")
+    return pa.table({
+        "value": found.field("values"), "many": pc.multiply(counts, many), "bad": pc.multiply(counts, bad)
+    })  # fmt: skip

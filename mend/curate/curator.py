@@ -1,8 +1,6 @@
 """One pass over Kafka records: Arrow in, Arrow out, one place for every event."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,12 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mend.curate import counts
-from mend.curate.counts import ACCEPTED, DUPLICATE, REJECTED
+from mend.curate.arrow import of_rows, visible
+from mend.curate.counts import ACCEPTED, DUPLICATE, ELSEWHERE, REJECTED, Batch, count
 from mend.curate.decode import UNKNOWN_SCHEMA, Decoder, key_text
 from mend.curate.direct import arrived, as_entries, flat, in_text
-from mend.curate.kept import REASON, duplicate_rows, kept, refused_reasons
-from mend.curate.keys import SeenKeys
+from mend.curate.kept import duplicate_rows, kept, refused_reasons
+from mend.curate.keys import Digests, SeenKeys
 from mend.curate.nested import (
     Nested,
     completed,
@@ -28,27 +26,11 @@ from mend.curate.nested import (
     with_unknown,
 )
 from mend.curate.parts import is_strict
-from mend.curate.plan import Plan
+from mend.curate.plan import KAFKA_COLUMNS, NOW, Plan
+from mend.curate.shape_tables import SHAPE_DETAILS, SHAPES, detail_row, shape_row
 from mend.curate.shapes import Shape, classify
 from mend.curate.tally import Tally
 
-SHAPES = pa.schema(
-    [
-        ("shape", pa.uint64()),
-        ("clean", pa.bool_()),
-        ("drifted", pa.bool_()),
-        ("present_count", pa.int32()),
-        ("defaulted", pa.list_(pa.string())),
-    ]
-)
-SHAPE_DETAILS = pa.schema(
-    [
-        ("shape", pa.uint64()),
-        ("shape_reasons", pa.list_(REASON)),
-        ("present", pa.list_(pa.string())),
-        ("defaulted", pa.list_(pa.string())),
-    ]
-)
 MOST_SHAPES = 10_000
 """Shapes remembered between batches; a topic has a handful, a storm of random keys must not fill the memory."""
 SHAPES_AT_ONCE = 1_000
@@ -68,7 +50,6 @@ FIRST_LOOK = 1_000
 WORTH_IT = 0.5
 """A stream of which more events than this share need the closer look gets no quick one any more."""
 Flags = np.ndarray[Any, np.dtype[Any]]
-KEY_COLUMNS = ["key_high", "key_low", "kafka_topic", "kafka_partition", "kafka_offset"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,10 +73,12 @@ class Looked:
     """What the pass found: all judged events, and of those that needed a closer look what that was about.
 
     `events` are the latter, defaults of their parts filled in; `undecodable` says which records are no event, and why.
+    `judged` are those of the quick look, then those of the closer one: of the former only the rows that `stand` count.
     """
 
     events: pa.Table
     judged: pa.Table
+    stand: Flags
     nested: Nested
     drifted: int
     undecodable: dict[int, str]
@@ -118,49 +101,63 @@ class Curator:
         self.db = duckdb.connect(config={"threads": 1, "enable_external_access": False})
         self.run("SET TimeZone = 'UTC'")
         self.run("SET VARIABLE now = ?::TIMESTAMP", [now.astimezone(UTC).replace(tzinfo=None)])
-        self.run("SET VARIABLE run_id = ?", [run_id])
-        self.run("SET VARIABLE mapping_version = ?::INTEGER", [plan.mapping_version])
+        self.same_in_all = {
+            NOW: pa.scalar(now, UTC_TIME),
+            "run_id": pa.scalar(run_id),
+            "mapping_version": pa.scalar(plan.mapping_version, pa.int32()),
+        }
         self.seen = SeenKeys()
         self.forget_shapes()
 
     def curate(self, records: pa.Table) -> Curated:
         """Give each record (columns of Spark's Kafka source) its place."""
-        payload, refused = self.decode(records["value"].combine_chunks())
+        payload, refused = self.decoded(records["value"])
         looked = self.judge(self.events(records, payload))
-        events, judged, nested = looked.events, looked.judged, looked.nested
+        judged, nested = looked.judged, looked.nested
         refused = with_reasons(refused, looked.undecodable)
-        places = self.places(judged)
-        reasons = with_nested(self.reasons(events, judged, places == REJECTED), nested.misfits)
-        judged = judged.append_column("place", pa.array(places, pa.int8()))
-        with self.visible(events=events, judged=judged):
-            tally = counts.count(self.db, self.plan, self.shapes, records, refused, reasons)
-        tally = with_unknown(tally, judged, nested, drifted=looked.drifted)
+        keys = key_digests(judged["_key"])
+        places = self.places(looked, keys)
+        rows = judged["row"].to_numpy()
+        accepted = by_date(judged, np.flatnonzero(places == ACCEPTED))
+        duplicate = np.flatnonzero(places == DUPLICATE)
+        duplicate = duplicate[np.argsort(rows[duplicate])]
+        again = duplicate_rows(rows[duplicate].tolist(), self.plan.pipeline.key)
+        reasons = with_nested(self.reasons(looked, places == REJECTED), nested.misfits)
+        placed = judged.append_column("place", pa.array(places))
+        batch = Batch(records=records, refused=refused, judged=placed, reasons=reasons, events=looked.events)
+        tally = count(self.db, self.plan, self.shapes, batch)
+        closer = judged.slice(judged.num_rows - looked.events.num_rows)
+        tally = with_unknown(tally, closer, nested, drifted=looked.drifted)
         lost = refused_reasons(refused, records["value"])
-        accepted = judged.filter(pa.array(places == ACCEPTED))
         return Curated(
-            accepted=self.published(accepted),
+            accepted=self.published(judged, accepted),
             rejected=self.kept(records, [*reasons.to_pylist(), *(row for rule, row in lost if rule == UNKNOWN_SCHEMA)]),
             dead_letters=self.kept(records, [row for rule, row in lost if rule != UNKNOWN_SCHEMA]),
-            duplicates=self.duplicates(records, judged.filter(pa.array(places == DUPLICATE))),
-            keys=accepted.select(KEY_COLUMNS),
+            duplicates=with_digests(self.kept(records, again), keys[duplicate]),
+            keys=key_rows(judged, accepted, keys),
             tally=tally,
         )
 
-    def events(self, records: pa.Table, payload: pa.Array) -> pa.Table:
-        """Return the records under the names that the pass knows them by; `row` is their position."""
-        columns = {"payload": payload}
+    def decoded(self, values: pa.ChunkedArray) -> tuple[pa.ChunkedArray, pa.Array]:
+        """Decode records part by part, as they came: bytes are not copied."""
+        parts = [self.decode(one) for one in values.chunks or [values.combine_chunks()]]
+        payloads = [payload for payload, _ in parts]
         if self.plan.direct is not None:
-            columns = flat(as_entries(payload, self.plan.direct))
+            payloads = [as_entries(one, self.plan.direct) for one in payloads]
+        return pa.chunked_array(payloads), pa.concat_arrays([refused for _, refused in parts])
+
+    def events(self, records: pa.Table, payload: pa.ChunkedArray) -> pa.Table:
+        """Return the records under the names that the pass knows them by; `row` is their position."""
         return pa.table(
             {
                 "row": pa.array(np.arange(records.num_rows)),
-                "kafka_key": key_text(records["key"].combine_chunks()),
+                "kafka_key": key_texts(records["key"]),
                 "kafka_topic": records["topic"],
                 "kafka_partition": records["partition"],
                 "kafka_offset": records["offset"],
                 "kafka_timestamp": records["timestamp"].cast(pa.timestamp("us")),
             }
-            | columns
+            | ({"payload": payload} if self.plan.direct is None else flat(payload))
         )
 
     def judge(self, events: pa.Table) -> Looked:
@@ -176,12 +173,13 @@ class Curator:
         if rest.mean() > WORTH_IT:
             self.usual = ()
         looked = self.look_closely(events.filter(pa.array(rest)))
-        return replace(looked, judged=merged(quick, fits, looked.judged))
+        both = pa.concat_tables([quick, looked.judged])
+        return replace(looked, judged=both, stand=np.concatenate((fits, looked.stand)))
 
     def look_closely(self, events: pa.Table) -> Looked:
         """Judge events of any shape; those of shapes that were not known go through the pass again."""
         events, undecodable = self.decodable(events)
-        with self.visible(events=events):
+        with visible(self.db, events=events):
             nested = look_into(self.db, self.plan.fields, self.plan.sources)
         events = completed(events, nested)
         judged = self.look(events, self.plan.judged_sql)
@@ -195,12 +193,15 @@ class Curator:
             judged = merged(judged, ~unknown, self.look(unseen, self.plan.judged_sql))
         drifted = newly_drifted(judged, nested)
         judged = settled(rescued_exactly(judged, events, self.plan.sources), nested)
-        return Looked(events=events, judged=judged, nested=nested, drifted=drifted, undecodable=undecodable)
+        return Looked(
+            events=events, judged=judged, stand=np.ones(judged.num_rows, dtype=bool), nested=nested,
+            drifted=drifted, undecodable=undecodable,
+        )  # fmt: skip
 
     def decodable(self, events: pa.Table) -> tuple[pa.Table, dict[int, str]]:
         """Return the events whose payload is a JSON object, and why the others are none."""
         events = arrived(events)
-        with self.visible(events=in_text(events)):
+        with visible(self.db, events=in_text(events)):
             undecodable = dict(self.run(UNDECODABLE) + self.with_commas())
         if not undecodable:
             return events, {}
@@ -213,14 +214,18 @@ class Curator:
         return [(row, "not_json") for row, payload in rows if not is_strict(payload)]
 
     def look(self, events: pa.Table, query: str) -> pa.Table:
-        """Run a query of the pass, over those records that are JSON objects."""
-        with self.visible(events=events):
-            return in_order(self.arrow(query))
+        """Run a query of the pass."""
+        with visible(self.db, events=events):
+            found = in_order(self.arrow(query))
+        came = events if events.num_rows == found.num_rows else of_rows(events, found["row"])
+        for name in KAFKA_COLUMNS:
+            found = found.append_column(name, came[name])
+        return found
 
     def learn_shapes(self, events: pa.Table) -> None:
         """Judge the shapes of some events."""
         plan, refuse = self.plan, self.plan.pipeline.unknown_fields == "reject"
-        with self.visible(events=events):
+        with visible(self.db, events=events):
             cursor = self.db.execute(plan.unseen_sql)
             found = [
                 classify(shape, types, keys, plan.fields, plan.sources, refuse_unknown=refuse)
@@ -232,54 +237,42 @@ class Curator:
         self.shapes |= {shape.hash: shape for shape in found}
         scalars = pa.Table.from_pylist([shape_row(shape) for shape in found], SHAPES)
         details = pa.Table.from_pylist([detail_row(shape) for shape in found], SHAPE_DETAILS)
-        with self.visible(found_shapes=scalars, found_details=details):
+        with visible(self.db, found_shapes=scalars, found_details=details):
             self.run("INSERT INTO shapes FROM found_shapes")
             self.run("INSERT INTO shape_details FROM found_details")
 
     def forget_shapes(self) -> None:
         """Start with no known shape but the usual ones, which the quick look goes on to find."""
         self.shapes = {one.hash: one for one in self.usual}
-        with self.visible(no_shapes=SHAPES.empty_table(), no_details=SHAPE_DETAILS.empty_table()):
+        with visible(self.db, no_shapes=SHAPES.empty_table(), no_details=SHAPE_DETAILS.empty_table()):
             self.run("CREATE OR REPLACE TABLE shapes AS FROM no_shapes")
             self.run("CREATE OR REPLACE TABLE shape_details AS FROM no_details")
 
-    def places(self, judged: pa.Table) -> Flags:
+    def places(self, looked: Looked, keys: Digests) -> Flags:
         """Return the place of each judged event, and remember the keys of those that are accepted."""
-        fits = judged["fits"].to_numpy()
-        first = self.seen.first(judged["key_high"].to_numpy()[fits], judged["key_low"].to_numpy()[fits])
-        places = np.full(len(fits), REJECTED, dtype=np.int8)
-        places[fits] = np.where(first, ACCEPTED, DUPLICATE)
+        fits = np.flatnonzero(looked.judged["fits"].to_numpy())
+        fits = fits[np.argsort(looked.judged["row"].to_numpy()[fits], kind="stable")]
+        places = np.where(looked.stand, np.int8(REJECTED), np.int8(ELSEWHERE))
+        places[fits] = np.where(self.seen.first(keys[fits, 1], keys[fits, 0]), ACCEPTED, DUPLICATE)
         return places
 
-    def reasons(self, events: pa.Table, judged: pa.Table, misfits: Flags) -> pa.Table:
+    def reasons(self, looked: Looked, misfits: Flags) -> pa.Table:
         """Return row and reasons of the events that do not fit."""
-        with self.visible(events=of_rows(events, judged["row"].filter(pa.array(misfits)))):
+        with visible(self.db, events=of_rows(looked.events, looked.judged["row"].filter(pa.array(misfits)))):
             return self.arrow(self.plan.reasons_sql)
 
-    def published(self, accepted: pa.Table) -> pa.Table:
-        """Return the published columns and event_date, times marked as UTC."""
-        table = accepted.select([*self.plan.columns, "event_date"])
-        return table.cast(pa.schema([as_utc(field) for field in table.schema]))
+    def published(self, judged: pa.Table, accepted: Flags) -> pa.Table:
+        """Return the published columns of accepted events and event_date, times marked as UTC; by date, for a copy."""
+        table = judged.select([name for name in (*self.plan.columns, "event_date") if name not in self.same_in_all])
+        table = table.cast(pa.schema([as_utc(field) for field in table.schema]))
+        table = table.take(pa.array(accepted))
+        for name, value in self.same_in_all.items():
+            table = table.add_column(self.plan.columns.index(name), name, pa.repeat(value, table.num_rows))
+        return table
 
     def kept(self, records: pa.Table, rows: list[dict[str, Any]]) -> pa.Table:
         """Return records with their bytes and reasons; `reason` is the first of them."""
         return kept(self.plan, self.run_id, records, rows)
-
-    def duplicates(self, records: pa.Table, judged: pa.Table) -> pa.Table:
-        """Return the records whose key came before, with the digest by which the first one is found."""
-        table = self.kept(records, duplicate_rows(judged["row"].to_pylist(), self.plan.pipeline.key))
-        return table.append_column("key_high", judged["key_high"]).append_column("key_low", judged["key_low"])
-
-    @contextmanager
-    def visible(self, **tables: pa.Table) -> Iterator[None]:
-        """Let queries read Arrow tables by name."""
-        for name, table in tables.items():
-            self.db.register(name, table)
-        try:
-            yield
-        finally:
-            for name in tables:
-                self.db.unregister(name)
 
     def run(self, statement: str, values: list[Any] | None = None) -> list[tuple[Any, ...]]:
         """Run a statement to its end."""
@@ -289,11 +282,6 @@ class Curator:
     def arrow(self, query: str) -> pa.Table:
         """Run a query."""
         return self.db.sql(query).to_arrow_table()
-
-
-def of_rows(events: pa.Table, rows: pa.ChunkedArray) -> pa.Table:
-    """Return the events with these row numbers."""
-    return events.filter(pc.is_in(events["row"], rows.combine_chunks()))
 
 
 def with_reasons(refused: pa.Array, undecodable: dict[int, str]) -> pa.Array:
@@ -310,6 +298,32 @@ def in_order(judged: pa.Table) -> pa.Table:
     return judged if (rows[1:] > rows[:-1]).all() else judged.sort_by("row")
 
 
+def key_texts(keys: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Show keys as text."""
+    return pa.chunked_array([key_text(one) for one in keys.chunks], pa.string())
+
+
+def key_digests(column: pa.ChunkedArray) -> Digests:
+    """Return the lower and the upper half of each digest: Arrow has no integer of 128 bits but decimals."""
+    halves = [
+        np.frombuffer(one.buffers()[1], np.uint64, count=2 * len(one), offset=16 * one.offset)
+        for one in column.chunks
+        if len(one)
+    ]
+    return np.concatenate(halves or [np.empty(0, np.uint64)]).reshape(-1, 2)
+
+
+def with_digests(table: pa.Table, keys: Digests) -> pa.Table:
+    """Add the digests of keys."""
+    return table.append_column("key_high", pa.array(keys[:, 1])).append_column("key_low", pa.array(keys[:, 0]))
+
+
+def key_rows(judged: pa.Table, accepted: Flags, keys: Digests) -> pa.Table:
+    """Return the digests of accepted events and where they stand."""
+    positions = judged.select(["kafka_topic", "kafka_partition", "kafka_offset"]).take(pa.array(accepted))
+    return with_digests(positions, keys[accepted]).select(["key_high", "key_low", *positions.column_names])
+
+
 def merged(judged: pa.Table, stays: Flags, others: pa.Table) -> pa.Table:
     """Return the rows that stay and the others in the order of their offsets."""
     if stays.all():
@@ -319,27 +333,12 @@ def merged(judged: pa.Table, stays: Flags, others: pa.Table) -> pa.Table:
     return both.take(index[np.argsort(both["row"].to_numpy()[index], kind="stable")])
 
 
+def by_date(judged: pa.Table, chosen: Flags) -> Flags:
+    """Return the chosen events by date, each of which has a file of its own, and then in the order of their offsets."""
+    rows, dates = (judged[name].to_numpy()[chosen] for name in ("row", "event_date"))
+    return chosen[np.lexsort((rows, dates))]
+
+
 def as_utc(field: pa.Field) -> pa.Field:
     """Mark times as UTC, which those without a zone are."""
     return field.with_type(UTC_TIME) if pa.types.is_timestamp(field.type) else field
-
-
-def shape_row(shape: Shape) -> dict[str, Any]:
-    """Return a shape as a row of the table `shapes`: what every event needs of it."""
-    return {
-        "shape": shape.hash,
-        "clean": shape.clean,
-        "drifted": bool(shape.unknown),
-        "present_count": len(shape.present),
-        "defaulted": list(shape.defaulted),
-    }
-
-
-def detail_row(shape: Shape) -> dict[str, Any]:
-    """Return a shape as a row of the table `shape_details`: what only misfits need of it."""
-    return {
-        "shape": shape.hash,
-        "shape_reasons": [asdict(one) for one in shape.reasons],
-        "present": list(shape.present),
-        "defaulted": list(shape.defaulted),
-    }

@@ -32,6 +32,8 @@ def decode_json(values: pa.Array) -> Decoded:
             pc.if_else(pc.is_null(payload), pa.scalar(NOT_UTF8), pa.scalar(None, pa.string())),
         ),
     )
+    if reasons.null_count == len(reasons):
+        return payload, reasons
     return pc.if_else(pc.is_valid(reasons), pa.scalar(None, pa.string()), payload), reasons
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mend.curate.arrow import taken
 from mend.curate.decode import EMPTY, NOT_AVRO, TOMBSTONE, TRUNCATED, UNKNOWN_SCHEMA, named_schema
 from mend.curate.plan import Plan
 
@@ -41,8 +42,8 @@ def as_records(records: pa.Table) -> pa.Table:
 
 def kept(plan: Plan, run_id: str, records: pa.Table, rows: Sequence[dict[str, Any]]) -> pa.Table:
     """Return some records ({row, reasons}) with their reasons and versions; `reason` is the first rule."""
-    taken = as_records(records.take(pa.array([row["row"] for row in rows], pa.int64())))
-    return with_versions(plan, run_id, with_reasons(taken, [row["reasons"] for row in rows]))
+    found = as_records(taken(records, [row["row"] for row in rows]))
+    return with_versions(plan, run_id, with_reasons(found, [row["reasons"] for row in rows]))
 
 
 def with_reasons(records: pa.Table, reasons: Sequence[Any]) -> pa.Table:
@@ -78,8 +79,9 @@ def schema_ids(values: pa.ChunkedArray) -> pa.Array:
 
 def refused_reasons(refused: pa.Array, values: pa.ChunkedArray) -> list[tuple[str, dict[str, Any]]]:
     """Return the records that could not be decoded: why, and their row with its reason."""
-    rows = pc.indices_nonzero(pc.is_valid(refused))
-    found = zip(rows.to_pylist(), refused.take(rows).to_pylist(), values.take(rows).to_pylist(), strict=True)
+    there = pc.is_valid(refused)
+    parts = pc.indices_nonzero(there), refused.filter(there), values.filter(there)
+    found = zip(*(part.to_pylist() for part in parts), strict=True)
     return [
         (
             rule,

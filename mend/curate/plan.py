@@ -16,6 +16,7 @@ from mend.curate.fields import came_sql, contract_fields, field_sql, micros, rea
 from mend.curate.predicates import failure_predicate
 from mend.curate.shapes import Shape
 from mend.curate.usual import form_sql, usual_forms
+from mend.curate.verbatim import candidate_sql, same_sql, usual_pieces
 from mend.runtime.pipeline_file import KAFKA_TIME, Pipeline
 
 KAFKA_COLUMNS = ("kafka_key", "kafka_topic", "kafka_partition", "kafka_offset", "kafka_timestamp")
@@ -34,10 +35,12 @@ SYSTEM_COLUMNS = (
     NOW, "schema_drift_detected", "is_late_arrival", "dq_passed", "dq_failed_rules", "rescued", "run_id",
     "mapping_version",
 )  # fmt: skip
+BESIDE = frozenset({*KAFKA_COLUMNS, NOW, "run_id", "mapping_version"})
+"""Columns that no query gives back, because they are at hand."""
 RESERVED = frozenset({
     *KAFKA_COLUMNS, *SYSTEM_COLUMNS, "run", "event_date", "row", "payload", "shape", "event", "clean", "fits", "place",
     "drifted", "present", "present_count", "defaulted", "shape_reasons", "reasons", "event_micros", "key_high",
-    "key_low", "_key", "_warned",
+    "key_low", "_key", "_warned", "same",
 })  # fmt: skip
 """Names that no field and no derived column can have: columns that Mend adds, folders of files, the pass's own."""
 IS_OBJECT = "json_valid(payload) AND starts_with(ltrim(payload, ' \t\r\n'), '{')"
@@ -169,7 +172,14 @@ class Pass:
         if not self.plain:
             return self.query(self.typed_forms(usual), "shape IS NOT NULL")
         shape = usual[0]
-        return self.query(f"{self.decoded(f'{shape.hash}::UBIGINT', where=IS_OBJECT)}, {self.typed_as(shape)}", "same")
+        structures = {source: str(one.type.structure) for one, source in zip(self.fields, self.sources, strict=True)}
+        pieces = usual_pieces(shape, structures, dict(zip(self.sources, shape.types, strict=True)))
+        return self.query(
+            f"""decoded AS (
+  SELECT *, {shape.hash}::UBIGINT AS shape, TRY({self.event(candidate_sql(pieces))}) AS event FROM events
+), {self.typed_as(shape, same_sql(pieces, shape))}""",
+            "same",
+        )
 
     def typed_forms(self, forms: Sequence[Shape]) -> str:
         """Name the contract's fields of events that may be of several shapes; the shape of others is NULL."""
@@ -202,13 +212,11 @@ WITH {typed}, {self.derived()}, flagged AS (
     make_timestamp(event_micros)::DATE AS event_date,
     CASE WHEN schema_drift_detected THEN {rescued_sql(self.sources)} END AS rescued,
     dq_failed_rules IS NULL AS dq_passed,
-    getvariable('run_id') AS run_id,
-    getvariable('mapping_version') AS mapping_version,
     {key_sql(self.pipeline.key)} AS _key
   FROM flagged
 )
-SELECT {", ".join(sql.name(column) for column in self.columns)}, event_date, row, shape, clean, fits, _warned,
-  (_key >> 64)::UBIGINT AS key_high, (_key & 18446744073709551615::UHUGEINT)::UBIGINT AS key_low
+SELECT {", ".join(sql.name(column) for column in self.columns if column not in BESIDE)},
+  event_date, row, shape, clean, fits, {"_warned, " if rules["warn"] else ""}_key
 FROM judged
 """
 
@@ -234,9 +242,9 @@ FROM derived ORDER BY row
         found = shape_sql(self.sources)
         return found if self.direct is None else direct_shape(found, self.sources)
 
-    def event(self) -> str:
+    def event(self, payload: str = "payload") -> str:
         """Return the decoded payload."""
-        found = f"json_transform(payload, {sql.literal(structure_of(self.fields, self.sources))})"
+        found = f"json_transform({payload}, {sql.literal(structure_of(self.fields, self.sources))})"
         return found if self.direct is None else direct_event(found, self.fields, self.sources)
 
     @property
@@ -244,11 +252,10 @@ FROM derived ORDER BY row
         """The events, with a text for each."""
         return "events" if self.direct is None else TEXTS
 
-    def decoded(self, shape: str = "", *, events: str = "events", where: str = "TRUE") -> str:
-        """Decode the payload of what is a JSON object, and find its shape where it is not given."""
+    def decoded(self, events: str = "events") -> str:
+        """Decode the payload of what is a JSON object, and find its shape."""
         return f"""decoded AS (
-  SELECT *, {shape or self.shape()} AS shape, {self.event()} AS event
-  FROM {events} WHERE {where}
+  SELECT *, {self.shape()} AS shape, {self.event()} AS event FROM {events}
 )"""
 
     def typed(self, shapes: str) -> str:
@@ -262,20 +269,15 @@ FROM derived ORDER BY row
   FROM decoded LEFT JOIN {shapes} USING (shape)
 )"""
 
-    def typed_as(self, shape: Shape) -> str:
+    def typed_as(self, shape: Shape, same: str) -> str:
         """Name the contract's fields of events that may be of one shape; `same` says which are."""
         return f"""typed AS (
   SELECT row, payload, shape, TRUE AS clean, {len(shape.present)} AS present_count, FALSE AS schema_drift_detected,
     {", ".join(KAFKA_COLUMNS)},
     {self.values()},
-    getvariable('now') AS {NOW}, {self.same_sql(shape)} AS same
+    getvariable('now') AS {NOW}, {same} AS same
   FROM (SELECT *, {sql.texts(shape.defaulted)} AS defaulted FROM decoded)
 )"""
-
-    def same_sql(self, shape: Shape) -> str:
-        """Whether the decoded values, written as JSON again, are the text."""
-        members = ", ".join(f"{sql.literal(key)}: event.{sql.name(key)}" for key in shape.keys)
-        return f"payload = to_json({{{members}}})::VARCHAR"
 
     def values(self) -> str:
         """Return the contract's fields as columns."""

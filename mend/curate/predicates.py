@@ -64,19 +64,22 @@ def _numeric(column: str, condition: str) -> str:
     return f"({condition}) AND {column} <= {INFINITY}"
 
 
-def _outside(column: str, arguments: Arguments, now_sql: str) -> str:
+def _outside(column: str, arguments: Arguments, now_sql: str, bound: str = "{}") -> str:
     sides = []
     if (low := arguments.get("min_value")) is not None:
-        sides.append(f"{column} {'<=' if arguments.get('strict_min') else '<'} {_literal(low, now_sql)}")
+        sides.append(f"{column} {'<=' if arguments.get('strict_min') else '<'} {bound.format(_literal(low, now_sql))}")
     if (high := arguments.get("max_value")) is not None:
-        sides.append(f"{column} {'>=' if arguments.get('strict_max') else '>'} {_literal(high, now_sql)}")
+        sides.append(f"{column} {'>=' if arguments.get('strict_max') else '>'} {bound.format(_literal(high, now_sql))}")
     return " OR ".join(sides)
 
 
 def _not_between(column: str, arguments: Arguments, now_sql: str) -> str:
+    """Compare times without a zone as they are: giving each a zone asks a calendar about it."""
     outside = _outside(column, arguments, now_sql)
-    numeric = not isinstance(arguments.get("min_value", arguments.get("max_value")), str)
-    return _numeric(column, outside) if numeric else outside
+    if not isinstance(arguments.get("min_value", arguments.get("max_value")), str):
+        return _numeric(column, outside)
+    without_zone = _outside(f"TRY_CAST({column} AS TIMESTAMP)", arguments, now_sql, "CAST({} AS TIMESTAMP)")
+    return f"CASE WHEN typeof({column}) = 'TIMESTAMP' THEN {without_zone} ELSE {outside} END"
 
 
 def _length_outside(column: str, arguments: Arguments, now_sql: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -108,12 +109,9 @@ class StagedWriter:
 
     def write_parts(self, place: str, table: pa.Table, column: str) -> None:
         """Write the rows of each value of a column into a folder of their own."""
-        values = table[column]
-        for value in pc.unique(values).to_pylist():
-            part = (
-                table if len(pc.unique(values)) == 1 else table.filter(pc.equal(values, pa.scalar(value, values.type)))
-            )
-            self.write(place, f"{place}/{column}={value}", part.drop_columns([column]))
+        rest = table.drop_columns([column])
+        for value in pc.unique(table[column]):
+            self.write(place, f"{place}/{column}={value}", rows_where(rest, pc.equal(table[column], value)))
 
     def write(self, place: str, folder: str, table: pa.Table) -> None:
         """Append rows to the attempt's file in a folder."""
@@ -148,6 +146,13 @@ class StagedWriter:
         size = (self.folder / file.path).stat().st_size
         self.files.append(StagedFile(path=file.path, place=file.place, rows=file.rows, bytes=size))
         fault_point("half_staged")
+
+
+def rows_where(table: pa.Table, chosen: pa.ChunkedArray) -> pa.Table:
+    """Return the chosen rows; those that stand together are not copied."""
+    rows = np.flatnonzero(chosen.to_numpy())
+    together = rows[-1] - rows[0] + 1 == len(rows)
+    return table.slice(rows[0], len(rows)) if together else table.filter(chosen)
 
 
 def repeating(table: pa.Table) -> list[str]:
