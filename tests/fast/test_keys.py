@@ -41,9 +41,8 @@ def test_the_digest_of_a_key_is_the_md5_of_its_parts(
     names = [f"é{number}" for number in range(50)]
     keys = curate(*(event(id=name, event_ts=number) for number, name in enumerate(names))).keys.to_pylist()
     for number, name in enumerate(names):
-        digest = int(
-            md5(f"{len(name)}:{name}{len(str(number))}:{number}".encode(), usedforsecurity=False).hexdigest(), 16
-        )
+        text = f"{len(name)}:{name}{len(str(number))}:{number}".encode()
+        digest = int.from_bytes(md5(text, usedforsecurity=False).digest(), "little")
         (one,) = (key for key in keys if key["kafka_offset"] == number)
         assert (one["key_high"], one["key_low"]) == (digest >> 64, digest & 2**64 - 1)
 
