@@ -44,6 +44,7 @@ def curate_task(
         from mend.curate.tally import merge
 
         arm(fault)
+        pa.set_memory_pool(pa.system_memory_pool())  # the others give pages back after each batch, to fault them again
         context = TaskContext.get()
         number = f"{context.partitionId():05d}-{context.taskAttemptId()}" if context else "00000-0"
         task = f"{number}-{attempt}"

@@ -210,9 +210,10 @@ def test_a_time_far_away_moves_no_other_event(
     """Events of the years 1, 1970 and 9999 are on their own day, and all others are what they are without them."""
     far = [at(events[n], plan, when) for n, when in enumerate(FAR)]
     mixed, alone = curated([*events[3:], *far]), curated(events[3:])
-    assert mixed.accepted.slice(0, 37).equals(alone.accepted)
-    assert mixed.accepted["event_date"].to_pylist()[37:] == [when.date() for when in FAR]
-    assert mixed.accepted["is_late_arrival"].to_pylist()[37:] == [False, True, True]
+    accepted, others = (one.accepted.sort_by("kafka_offset") for one in (mixed, alone))
+    assert accepted.slice(0, 37).to_pylist() == others.to_pylist()
+    assert accepted["event_date"].to_pylist()[37:] == [when.date() for when in FAR]
+    assert accepted["is_late_arrival"].to_pylist()[37:] == [False, True, True]
     assert mixed.tally.late == 2
 
 

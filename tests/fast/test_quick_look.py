@@ -25,7 +25,9 @@ EVENT: dict[str, Any] = {
 ODD = [
     b"1", b"-1", b"1.0", b"1e3", b"-0", b"true", b"null", b'"1"', b'""', b'"\\u0041"', b'"a\\"b"', b'"a\\/b"', b'"\\n"',
     '"é"'.encode(), b'"NaN"', b"NaN", b"2147483648", b"9223372036854775808", b"1e400", b"[]", b"{}", b'"x@y"', b'"ZZ"',
-    b'"X","id":"Y"', b'"X","new":1', b'"X" ', b'"X",', b"253402300800000",
+    b'"X","id":"Y"', b'"X","new":1', b'"X" ', b'"X",', b"253402300800000", b"12e1", b"1e2", b"007", b"100", b'"true"',
+    b'"a\x00b"', b'"\x01"', b'"\\\\"', b'"a\\\\\\"b"', b'"\\u0000"', b'"\\ud800"', b'"\\ud83d\\ude00"',
+    b'"\\\\","name":"x"', b'"x\\","name":"y"', b"9" * 20, b"-9223372036854775808",
 ]  # fmt: skip
 """Values, and what no encoder writes: a field twice, an unknown one, white space, a comma too many."""
 
