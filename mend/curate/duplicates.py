@@ -19,6 +19,7 @@ from mend.curate.kept import RECORD, as_records, duplicate_rows, with_reasons, w
 from mend.curate.plan import Plan
 from mend.curate.removed import published_counts
 from mend.curate.tally import Tally, merge
+from mend.runtime.files import duckdb_names
 
 MEMORY = "1GB"
 """What DuckDB may take before it spills to the run's own folder."""
@@ -100,13 +101,13 @@ def find_duplicates(
         "preserve_insertion_order": False,
         "threads": 2,
     }
-    files = {"mine": [str(path) for path in mine], "earlier": [str(path) for path in earlier]}
+    files = {"mine": duckdb_names(mine), "earlier": duckdb_names(earlier)}
     with duckdb.connect(config=settings) as db:
         db.execute(FOUND, {"mine": files["mine"]}).fetchall()
         if earlier:
             db.execute(FOUND_EARLIER, files).fetchall()
         if tasks:
-            db.execute(FOUND_IN_TASKS, {"tasks": [str(path) for path in tasks]}).fetchall()
+            db.execute(FOUND_IN_TASKS, {"tasks": duckdb_names(tasks)}).fetchall()
         if not db.execute("SELECT count(*) FROM found").fetchall()[0][0]:
             return None
         names = {"mine": files["mine"], "earlier": files["earlier"] or files["mine"]}

@@ -7,6 +7,7 @@ import duckdb
 
 from mend.contracts.report import ColumnProfile
 from mend.curate import sql
+from mend.runtime.files import duckdb_names
 
 TOP = 5
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -24,7 +25,7 @@ def profile(files: Sequence[Path], columns: Sequence[str]) -> tuple[ColumnProfil
         return ()
     with duckdb.connect() as db:
         db.execute("SET TimeZone = 'UTC'").fetchall()
-        rows = db.read_parquet([str(path) for path in files], hive_partitioning=False)
+        rows = db.read_parquet(duckdb_names(files), hive_partitioning=False)
         types = dict(zip(rows.columns, (str(one) for one in rows.types), strict=True))
         sample = rows.limit(SAMPLE).to_arrow_table()
         exact = rows.aggregate(", ".join(part for column in columns for part in exact_parts(column))).fetchall()[0]
