@@ -21,8 +21,8 @@ from producer.messages import Format
 from spark.failure import explained
 from tests.fake_registry import fake_registry
 from tests.real.conftest import Flow, with_registry
-from tests.real.test_backfill import again
 from tests.real.registry import running_registry
+from tests.real.test_backfill import again
 
 pytestmark = [pytest.mark.spark, pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")]
 

@@ -104,7 +104,7 @@ def streamed(
 
 
 def test_each_micro_batch_is_a_run(streamed: tuple[Flow, Command, list[dict[str, Any]], str]) -> None:
-    """Report, audit, decision, recount and page of its own, and a line that says what became of it and how long it took."""
+    """Report, audit, decision, recount and page of its own, and a line that says what became of it and when."""
     flow, _, lines, _ = streamed
     assert [line["events"] for line in lines] == [20, 20, 20]
     for line in lines:
