@@ -6,7 +6,20 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench import audit, avro, consumer, data_path, empty_run, latency, orders, producer, prove, raw_read, startup
+from bench import (
+    audit,
+    avro,
+    consumer,
+    data_path,
+    empty_run,
+    latency,
+    orders,
+    producer,
+    prove,
+    raw_read,
+    startup,
+    steps,
+)
 from bench.measure import Wish, show, wish
 
 README = Path(__file__).with_name("README.md")
@@ -17,6 +30,7 @@ BENCHES: tuple[Callable[[Wish], dict[str, Any]], ...] = (
     audit.measure,
     prove.measure,
     data_path.measure,
+    steps.measure,
     avro.measure,
     raw_read.measure,
     consumer.measure,

@@ -10,6 +10,8 @@ from typing import Any
 
 import orjson
 
+from mend.runtime.logging import configure_logging
+
 Measure = Callable[[], float]
 
 
@@ -29,6 +31,7 @@ def wish(purpose: str, arguments: Sequence[str] | None = None) -> Wish:
     parser.add_argument("--events", type=int, help="events in the topic, where the bench has one")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     chosen = parser.parse_args(arguments)
+    configure_logging(quiet=True)
     return Wish(quick=chosen.quick, json=chosen.json, events=chosen.events)
 
 
