@@ -124,7 +124,8 @@ def test_a_killed_backfill_is_finished_by_the_next_one(read: tuple[Flow, list[st
     done = CliRunner().invoke(cli, ["backfill", "--missing", "--yes"], env=command.variables)
     assert (done.exit_code, done.stdout) == (0, "Nothing to read again.\n")
     assert flow.places() == before
-    assert CliRunner().invoke(cli, ["prove"], env=command.variables).exit_code == 0
+    proven = CliRunner().invoke(cli, ["prove"], env=command.variables)
+    assert proven.exit_code == 0, proven.output
 
 
 def test_rows_that_would_be_held_replace_nothing(read: tuple[Flow, list[str]]) -> None:
