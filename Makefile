@@ -9,6 +9,10 @@ KILLS ?= 10
 EVENTS ?= 100000
 SEED ?= 1
 PYTEST = $(BIN)/python -m pytest
+PARALLEL = -n 2 --dist loadfile --no-loadscope-reorder
+
+# Some containers set it; without compiled files every process and every test run compiles all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo setup install-deps dev-setup test test-fast test-agent test-dq test-spark test-coverage fmt lint \
@@ -30,7 +34,7 @@ dev-setup: setup $(VENV)/dev ## setup, and the tools for development
 	@echo "ready: make test, make lint"
 
 test: $(VENV)/dev ## all tests, real Kafka and Spark included
-	@$(PYTEST)
+	@$(PYTEST) $(PARALLEL)
 
 test-fast: $(VENV)/dev ## the pure part, in seconds
 	@$(PYTEST) tests/fast -m "not waits" -n 2
@@ -45,7 +49,7 @@ test-spark: $(VENV)/dev ## curation and the Spark job
 	@$(PYTEST) -m spark
 
 test-coverage: $(VENV)/dev ## all tests, with coverage in htmlcov/ and in the terminal
-	@$(PYTEST) --cov --cov-report=term --cov-report=html
+	@$(PYTEST) $(PARALLEL) --cov --cov-report=term --cov-report=html
 
 fmt: $(VENV)/dev ## format
 	@$(BIN)/ruff format .

@@ -73,6 +73,7 @@ def run_everything(workspace: "Workspace", steps: "Steps") -> list["RunFacts"]:
     """Run the steps; returns the finished runs. A failed job is decided about, then raised as a UserError."""
     from cli.gather import gather
     from orchestration import steps as do
+    from orchestration.audit_step import import_ahead
     from orchestration.dead_letters import send_dead_letters
     from orchestration.offsets import check_offsets
 
@@ -86,6 +87,7 @@ def run_everything(workspace: "Workspace", steps: "Steps") -> list["RunFacts"]:
         shown.note(must(lag).message)
     if lag.facts["lag"]:
         with steps.step("run_spark_job") as shown:
+            import_ahead()
             job = do.run_spark_job(workspace, lag=lag.facts["lag"])
             shown.note(job.message)
         if job.outcome == "failed":

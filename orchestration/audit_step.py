@@ -1,8 +1,10 @@
 """The audit of a staged run: its files, its processing time and the runs before it."""
 
 import time
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from threading import Thread
 
 from mend.contracts.codec import ContractError
 from mend.contracts.quality import QualityResults
@@ -15,6 +17,16 @@ from orchestration.workspace import Workspace
 
 LIBRARY_RESULT = "ge_validation"
 """The file of Great Expectations' own result, of which the run's Data Docs are made."""
+
+
+def import_ahead() -> None:
+    """Import what an audit needs in a thread, while this process waits for Spark: it takes seconds."""
+    Thread(target=_import_library, daemon=True).start()
+
+
+def _import_library() -> None:
+    with suppress(ImportError):  # the audit itself says that
+        import great_expectations  # noqa: F401 - imported for its side effect on sys.modules
 
 
 def audit_staged(workspace: Workspace, run: Run) -> QualityResults:

@@ -16,6 +16,7 @@ from mend.runtime.files import write_json
 from mend.store.ledger import LedgerRange
 from mend.store.losses import uncovered
 from mend.store.tables import RunState
+from orchestration.audit_step import import_ahead
 from orchestration.kafka_lag import broker_topic, offsets_at
 from orchestration.load_check import check_load
 from orchestration.offsets import known_topic
@@ -161,6 +162,7 @@ def run_backfill(workspace: Workspace, plan: Backfill) -> tuple[StepResult, ...]
     """Stage the plan and take its run to its end. Repeating it after a crash goes on where it stopped."""
     path = workspace.layout.run_file(plan.run_id, "backfill")
     write_json(path, to_dict(plan))
+    import_ahead()
     result = run_job(workspace, [*job_words(workspace), "--backfill", str(path)])
     if result.error is not None:
         shutil.rmtree(workspace.layout.staged(plan.run_id), ignore_errors=True)

@@ -141,6 +141,7 @@ def environment(workspace: Workspace) -> dict[str, str]:
     told = {
         "mend_home": settings.home,
         "kafka_broker": settings.kafka_broker,
+        "kafka_timeout_seconds": settings.kafka_timeout_seconds,
         "sink_mode": str(settings.sink_mode),
         "parquet_out": settings.published,
         "spark_checkpoint_location": settings.checkpoints,

@@ -19,6 +19,7 @@ from agent.causes import Cause, classify
 from mend.contracts.decision import Action
 from mend.runtime import clock
 from mend.runtime.errors import UserError
+from orchestration.audit_step import import_ahead
 from orchestration.dead_letters import send_dead_letters
 from orchestration.kafka_lag import BrokerAway
 from orchestration.offsets import check_offsets
@@ -88,7 +89,7 @@ def stream(workspace: Workspace, *, trigger: float, stop: Stop, tell: Tell) -> N
 
     What a dead stream left behind is finished first. Ends with a UserError when a person is needed to go on.
     """
-    Thread(target=warm_up, daemon=True).start()
+    import_ahead()
     check_offsets(workspace)
     with graceful(stop):
         while not stop.asked.is_set():
@@ -117,11 +118,6 @@ def one_job(workspace: Workspace, trigger: float, stop: Stop, tell: Tell) -> str
 def over_gone_offsets(workspace: Workspace, error: str) -> bool:
     """Whether the job failed over offsets that are gone, and that is settled; raises where it stops the pipeline."""
     return classify(error) is Cause.NOT_RETRIABLE and check_offsets(workspace).moved
-
-
-def warm_up() -> None:
-    """Import what the first audit needs while Spark starts; it takes as long."""
-    import great_expectations  # noqa: F401 - imported for its side effect on sys.modules
 
 
 def command(workspace: Workspace, trigger: float, start: dict[int, int]) -> list[str]:

@@ -9,6 +9,7 @@ at most 900 events to each of its ticks. It ticks on even milliseconds only: odd
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import count
 from random import Random
 from typing import Any, NamedTuple
@@ -110,6 +111,7 @@ class Event(NamedTuple):
         return present
 
 
+@lru_cache(maxsize=8)
 def customers(seed: int) -> tuple[Customer, ...]:
     """Return the base: a thousand customers with distinct ids and addresses, the same ones for the same seed."""
     chance = Random(f"customers-{seed}")

@@ -32,7 +32,7 @@ PLACES = {"accepted": "accepted", "held": "accepted", "rejected": "rejected", "d
 """Where carried rows lie in the staging folder → what the ledger counts them as."""
 
 
-def stage_backfill(session: "SparkSession", job: Job, plan: Backfill, broker: str) -> str:
+def stage_backfill(session: "SparkSession", job: Job, plan: Backfill) -> str:
     """Stage what the plan says, as one run. Idempotent, as a micro-batch is; what it replaces is only read."""
     run_id, began = plan.run_id, clock.now()
     opened = job.store.runs.open_run(
@@ -43,7 +43,7 @@ def stage_backfill(session: "SparkSession", job: Job, plan: Backfill, broker: st
         return run_id
     folder = job.layout.staged(run_id)
     shutil.rmtree(folder, ignore_errors=True)
-    results = [result for piece in plan.pieces for result in read_piece(session, job, plan, opened, piece, broker)]
+    results = [result for piece in plan.pieces for result in read_piece(session, job, plan, opened, piece)]
     carried = list(carry_over(job.layout, plan, folder))
     files, tally = drop_duplicates(job, run_id, folder, results, oldest(job, plan, began))
     write_manifest(
@@ -72,11 +72,9 @@ def stage_backfill(session: "SparkSession", job: Job, plan: Backfill, broker: st
     return run_id
 
 
-def read_piece(
-    session: "SparkSession", job: Job, plan: Backfill, run: Run, piece: Piece, broker: str
-) -> list[TaskResult]:
+def read_piece(session: "SparkSession", job: Job, plan: Backfill, run: Run, piece: Piece) -> list[TaskResult]:
     """Let tasks curate one piece as if it had just come."""
-    frame = kafka_rows(session, broker=broker, topic=plan.topic, spans=piece.spans)
+    frame = kafka_rows(session, job.layout.settings, topic=plan.topic, spans=piece.spans)
     return run_tasks(job, frame, run, job.layout.staged(plan.run_id), datetime.fromisoformat(piece.at))
 
 

@@ -2,12 +2,11 @@
 
 import shutil
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import duckdb
 
 from mend.contracts.codec import loads
 from mend.contracts.report import ColumnProfile, PartitionRange, Places, RunReport
@@ -36,6 +35,8 @@ if TYPE_CHECKING:
 
 HALF_STAGED = {RunState.OPENED, RunState.FAILED}
 LOOKS = 5
+REWRITTEN_AT_ONCE = 2
+"""Files: each takes a thread and, for a moment, a part of its rows."""
 CARRIED = "carried"
 """Begins the name of files whose rows a backfill takes over from the runs that it replaces."""
 
@@ -148,7 +149,9 @@ def drop_duplicates(
     found = duplicates_of(job, run_id, folder, files, opened_at - job.plan.pipeline.duplicate_horizon)
     if found is None:
         return files, tally
-    parts = [rewrite(job.plan, run_id, folder, file, found) for file in files]
+    accepted = found.among_accepted()
+    with ThreadPoolExecutor(REWRITTEN_AT_ONCE) as pool:
+        parts = [*pool.map(lambda file: rewrite(job.plan, run_id, folder, file, found, accepted), files)]
     return [file for files, _ in parts for file in files], moved(tally, merge(gone for _, gone in parts))
 
 
@@ -161,7 +164,7 @@ def duplicates_of(
         earlier = earlier_keys(job, run_id, since)
         try:
             return find_duplicates(mine["keys"], earlier, mine["duplicates"], spill=folder / "spill")
-        except duckdb.IOException:
+        except FileNotFoundError:
             if all(path.exists() for path in earlier):
                 raise
     return find_duplicates(mine["keys"], earlier_keys(job, run_id, since), mine["duplicates"], spill=folder / "spill")
@@ -183,19 +186,22 @@ def earlier_keys(job: Job, run_id: str, since: datetime) -> list[Path]:
 
 
 def rewrite(
-    plan: Plan, run_id: str, folder: Path, file: StagedFile, found: Duplicates
+    plan: Plan, run_id: str, folder: Path, file: StagedFile, found: Duplicates, accepted: Duplicates
 ) -> tuple[list[StagedFile], Tally]:
-    """Take duplicates out of a file of accepted rows or keys; returns the files that it became, and what left it."""
+    """Take duplicates out of a file of accepted rows or keys; returns the files that it became, and what left it.
+
+    `accepted` are those duplicates that lie in such files.
+    """
     path = folder / file.path
     if file.place == "duplicates":
         write_firsts(path, found)
         return [replace(file, bytes=path.stat().st_size)], Tally()
-    if file.place not in {"accepted", "keys"} or not holds_any(path, found):
+    if file.place not in {"accepted", "keys"} or not holds_any(path, accepted):
         return [file], Tally()
     if file.place == "keys":
-        return [replace(file, rows=drop_keys(path, found), bytes=path.stat().st_size)], Tally()
+        return [replace(file, rows=drop_keys(path, accepted), bytes=path.stat().st_size)], Tally()
     aside = f"duplicates/{path.stem}-{path.parent.name}.parquet"
-    gone = split(path, folder / aside, found, plan, run_id)
+    gone = split(path, folder / aside, accepted, plan, run_id)
     many = gone.places.accepted
     return [
         replace(file, rows=file.rows - many, bytes=path.stat().st_size),

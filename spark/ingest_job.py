@@ -175,7 +175,7 @@ def ingest_again(
             registry=registry_address(settings),
             replaces=frozenset(plan.replaces),
         )
-        return stage_backfill(session, job, plan, settings.kafka_broker)
+        return stage_backfill(session, job, plan)
 
 
 def ingest_forever(
@@ -231,7 +231,7 @@ def new_events(
         refuse_unknown_start(stager)
     stream = kafka_stream(
         session,
-        broker=settings.kafka_broker,
+        settings,
         topic=pipeline.topic,
         most_events=pipeline.max_events_per_run,
         start=start,

@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING
 import orjson
 
 from mend.contracts.backfill import Span
+from mend.runtime.settings import Settings
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
-
-TIMEOUT_MS = 20_000
-"""A broker that is away for so long fails the job, which is retried; the defaults would wait three minutes."""
 
 HEADERS = "CASE WHEN headers IS NOT NULL THEN to_json(headers) END"
 """[{key, value in base64}]: as a list, headers that nobody sends made the way to the task seven times as slow."""
@@ -31,13 +29,13 @@ class OffsetRange:
 
 
 def kafka_stream(
-    session: "SparkSession", *, broker: str, topic: str, most_events: int, start: dict[int, int] | None = None
+    session: "SparkSession", settings: Settings, *, topic: str, most_events: int, start: dict[int, int] | None = None
 ) -> "DataFrame":
     """Read a topic; at most `most_events` a batch. Offsets that are gone fail the query.
 
     `start` says where a query without a checkpoint begins, for every partition; by default at the earliest offsets.
     """
-    reader = session.readStream.format("kafka").options(**client_options(broker))
+    reader = session.readStream.format("kafka").options(**client_options(settings))
     stream = (
         reader.option("subscribe", topic)
         .option("startingOffsets", offsets_json(topic, start) if start else "earliest")
@@ -46,11 +44,11 @@ def kafka_stream(
     return with_headers(stream.load())
 
 
-def kafka_rows(session: "SparkSession", *, broker: str, topic: str, spans: Sequence[Span]) -> "DataFrame":
+def kafka_rows(session: "SparkSession", settings: Settings, *, topic: str, spans: Sequence[Span]) -> "DataFrame":
     """Read offsets that were read before, once; what is gone of them fails the job. One span a partition."""
     begin = {one.partition: one.from_offset for one in spans}
     end = {one.partition: one.until_offset for one in spans}
-    reader = session.read.format("kafka").options(**client_options(broker))
+    reader = session.read.format("kafka").options(**client_options(settings))
     rows = (
         reader.option("assign", orjson.dumps({topic: sorted(begin)}).decode())
         .option("startingOffsets", offsets_json(topic, begin))
@@ -59,15 +57,16 @@ def kafka_rows(session: "SparkSession", *, broker: str, topic: str, spans: Seque
     return with_headers(rows.load())
 
 
-def client_options(broker: str) -> dict[str, str]:
-    """Return how Kafka is read, whether once or as a stream."""
+def client_options(settings: Settings) -> dict[str, str]:
+    """Return how Kafka is read, whether once or as a stream; by Spark's defaults it would wait for three minutes."""
+    timeout = settings.kafka_timeout_seconds * 1000
     options = {
-        "kafka.bootstrap.servers": broker,
+        "kafka.bootstrap.servers": settings.kafka_broker,
         "failOnDataLoss": "true",
         "includeHeaders": "true",
-        "kafka.default.api.timeout.ms": TIMEOUT_MS,
-        "kafka.request.timeout.ms": TIMEOUT_MS // 2,
-        "kafkaConsumer.pollTimeoutMs": TIMEOUT_MS,
+        "kafka.default.api.timeout.ms": timeout,
+        "kafka.request.timeout.ms": timeout // 2,
+        "kafkaConsumer.pollTimeoutMs": timeout,
         "fetchOffset.numRetries": 1,
         "kafka.max.partition.fetch.bytes": 8 * 2**20,
         "kafka.fetch.max.bytes": 64 * 2**20,

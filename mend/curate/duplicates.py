@@ -1,11 +1,12 @@
 """Duplicates between the tasks of a run and between runs: by digests of keys, the first event wins.
 
 Within a task the pass itself finds them; here only files that hold a duplicate are written again. What is in memory
-at once is the digests that DuckDB cannot spill and 28 bytes for each duplicate of the run, never rows of events.
+at once is half the digests of a part of the run's keys, the digests of those that may repeat, which DuckDB spills where
+they are many, and 29 bytes for each duplicate of the run, never rows of events.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,40 +19,47 @@ import pyarrow.parquet as pq
 from mend.curate.kept import RECORD, as_records, duplicate_rows, with_reasons, with_versions
 from mend.curate.plan import Plan
 from mend.curate.removed import published_counts
+from mend.curate.suspects import Suspects
 from mend.curate.tally import Tally, merge
 from mend.runtime.files import duckdb_names
 
 MEMORY = "1GB"
 """What DuckDB may take before it spills to the run's own folder."""
-ROWS_AT_ONCE = 50_000
+ROWS_AT_ONCE = 200_000
+POSITION = ("kafka_partition", "kafka_offset")
+KEYS = pa.schema(
+    [
+        ("key_high", pa.uint64()),
+        ("key_low", pa.uint64()),
+        ("kafka_topic", pa.string()),
+        ("kafka_partition", pa.int32()),
+        ("kafka_offset", pa.int64()),
+    ]
+)
 FOUND = """
 CREATE TABLE found AS
-WITH mine AS (
-  SELECT key_high, key_low, kafka_partition, kafka_offset,
-    row_number() OVER (PARTITION BY key_high, key_low ORDER BY kafka_partition, kafka_offset) AS nth
-  FROM read_parquet($mine)
-)
-SELECT key_high, key_low, kafka_partition, kafka_offset FROM mine WHERE nth > 1
+SELECT key_high, key_low, kafka_partition, kafka_offset, true AS accepted FROM mine
+QUALIFY row_number() OVER (PARTITION BY key_high, key_low ORDER BY kafka_partition, kafka_offset) > 1
 """
 FOUND_EARLIER = """
 INSERT INTO found
-SELECT key_high, key_low, kafka_partition, kafka_offset FROM (
-  SELECT mine.* FROM read_parquet($mine) AS mine SEMI JOIN read_parquet($earlier) USING (key_high, key_low)
+SELECT key_high, key_low, kafka_partition, kafka_offset, true FROM (
+  SELECT mine.* FROM mine SEMI JOIN earlier USING (key_high, key_low)
 ) AS known ANTI JOIN found USING (kafka_partition, kafka_offset)
 """
 FOUND_IN_TASKS = """
-INSERT INTO found SELECT key_high, key_low, "partition", "offset" FROM read_parquet($tasks)
+INSERT INTO found SELECT key_high, key_low, "partition", "offset", false FROM read_parquet($tasks)
 """
 FIRST = """
-SELECT found.kafka_partition, found.kafka_offset, first_topic, first_partition, first_offset
+SELECT found.kafka_partition, found.kafka_offset, accepted, first_topic, first_partition, first_offset
 FROM found JOIN (
   SELECT key_high, key_low, first.topic AS first_topic, first.part AS first_partition, first.off AS first_offset
   FROM (
     SELECT key_high, key_low,
       min({'nth': nth, 'part': kafka_partition, 'off': kafka_offset, 'topic': kafka_topic}) AS first
     FROM (
-      SELECT *, 0 AS nth FROM read_parquet($earlier) SEMI JOIN found USING (key_high, key_low)
-      UNION ALL SELECT *, 1 FROM read_parquet($mine) SEMI JOIN found USING (key_high, key_low)
+      SELECT *, 0 AS nth FROM earlier SEMI JOIN found USING (key_high, key_low)
+      UNION ALL SELECT *, 1 FROM mine SEMI JOIN found USING (key_high, key_low)
     ) GROUP BY key_high, key_low
   )
 ) AS firsts USING (key_high, key_low)
@@ -61,15 +69,27 @@ ORDER BY 1, 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Duplicates:
-    """All duplicates of a run in the order of their positions, each with the position that it repeats."""
+    """Duplicates of a run in the order of their positions, each with the position that it repeats.
+
+    `accepted` says which of them lie among the accepted rows: no task knew that their key had come before.
+    """
 
     partition: "np.ndarray[Any, np.dtype[np.int32]]"
     offset: "np.ndarray[Any, np.dtype[np.int64]]"
+    accepted: "np.ndarray[Any, np.dtype[np.bool_]]"
     first: pa.Table
 
     def __len__(self) -> int:
         """Count them."""
         return len(self.offset)
+
+    def among_accepted(self) -> Self:
+        """Return those that lie among the accepted rows."""
+        there = self.accepted
+        return replace(
+            self, partition=self.partition[there], offset=self.offset[there], accepted=there[there],
+            first=self.first.filter(pa.array(there)),
+        )  # fmt: skip
 
     def index(self, partitions: pa.ChunkedArray, offsets: pa.ChunkedArray) -> "np.ndarray[Any, np.dtype[np.int64]]":
         """Return where each of some positions stands among the duplicates, -1 for those that are none."""
@@ -95,31 +115,53 @@ def find_duplicates(
     """
     if not mine:
         return None
+    suspects = Suspects(mine, earlier, tasks)
+    if not len(suspects.halves):
+        return None
     settings: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": memory,
         "temp_directory": str(spill),
         "preserve_insertion_order": False,
         "threads": 2,
     }
-    files = {"mine": duckdb_names(mine), "earlier": duckdb_names(earlier)}
     with duckdb.connect(config=settings) as db:
-        db.execute(FOUND, {"mine": files["mine"]}).fetchall()
-        if earlier:
-            db.execute(FOUND_EARLIER, files).fetchall()
+        load(db, "mine", suspects, mine)
+        load(db, "earlier", suspects, earlier)
+        db.execute(FOUND).fetchall()
+        db.execute(FOUND_EARLIER).fetchall()
         if tasks:
             db.execute(FOUND_IN_TASKS, {"tasks": duckdb_names(tasks)}).fetchall()
-        if not db.execute("SELECT count(*) FROM found").fetchall()[0][0]:
-            return None
-        names = {"mine": files["mine"], "earlier": files["earlier"] or files["mine"]}
-        table = db.sql(FIRST, params=names).to_arrow_table()
-    partition, offset = (table[name].to_numpy() for name in ("kafka_partition", "kafka_offset"))
-    return Duplicates(partition=partition, offset=offset, first=table.select([2, 3, 4]))
+        table = db.sql(FIRST).to_arrow_table()
+    if not table.num_rows:
+        return None
+    partition, offset, accepted = (table[name].to_numpy() for name in ("kafka_partition", "kafka_offset", "accepted"))
+    return Duplicates(partition=partition, offset=offset, accepted=accepted, first=table.select([3, 4, 5]))
+
+
+def load(db: duckdb.DuckDBPyConnection, place: str, suspects: Suspects, files: Sequence[Path]) -> None:
+    """Copy the keys that may repeat into a table."""
+    batches = (batch for path in files for rows in suspects.rows(path) for batch in rows.to_batches())
+    db.register("suspects", pa.RecordBatchReader.from_batches(KEYS, batches))
+    db.execute(f"CREATE TABLE {place} AS FROM suspects").fetchall()
+    db.unregister("suspects")
 
 
 def holds_any(path: Path, found: Duplicates) -> bool:
-    """Whether a file of accepted rows or keys holds a duplicate; most files of most runs hold none."""
-    where = pq.read_table(path, columns=["kafka_partition", "kafka_offset"], partitioning=None)
+    """Whether a file of accepted rows or keys holds a duplicate; only parts whose statistics allow it are read."""
+    with pq.ParquetFile(path) as file:
+        groups = [one for one in range(file.num_row_groups) if may_hold(file.metadata.row_group(one), found)]
+        where = file.read_row_groups(groups, list(POSITION))
     return bool((found.index(where["kafka_partition"], where["kafka_offset"]) >= 0).any())
+
+
+def may_hold(group: pq.RowGroupMetaData, found: Duplicates) -> bool:
+    """Whether a duplicate lies between the least and the most partition and offset of a row group."""
+    inside = np.ones(len(found), dtype=bool)
+    for column in map(group.column, range(group.num_columns)):
+        if column.path_in_schema in POSITION and column.statistics is not None and column.statistics.has_min_max:
+            values = found.partition if column.path_in_schema == "kafka_partition" else found.offset
+            inside &= (values >= column.statistics.min) & (values <= column.statistics.max)
+    return bool(inside.any())
 
 
 def drop_keys(path: Path, found: Duplicates) -> int:

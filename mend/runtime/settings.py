@@ -31,6 +31,9 @@ class Settings(BaseSettings):
         Path("pipelines"), validation_alias="MEND_PIPELINES", description="Folder of the pipeline files"
     )
     kafka_broker: str = Field("localhost:9092", description="Bootstrap server of Kafka (containers: broker:29092)")
+    kafka_timeout_seconds: int = Field(
+        20, ge=1, description="A Spark job that hears nothing of Kafka for so long fails, and can be tried again"
+    )
     kafka_topic: str = Field("customers", description="Topic the producer writes to")
     sink_mode: SinkMode | SinkClass = Field(
         SinkMode.PARQUET, description="PARQUET, SNOWFLAKE, or a sink of your own: package.module:Class"

@@ -14,6 +14,7 @@ from mend.curate.curator import Curated
 from mend.curate.duplicates import Duplicates, drop_keys, find_duplicates, holds_any, split, write_firsts
 from mend.curate.plan import Plan
 from mend.curate.staging import StagedWriter
+from mend.curate.suspects import Suspects
 from mend.curate.tally import merge, moved
 
 pytestmark = pytest.mark.spark
@@ -51,6 +52,13 @@ def test_without_files_there_are_no_duplicates(tmp_path: Path) -> None:
     assert found(tmp_path, [keys(tmp_path / "a.parquet", (1, 1, 0, 0), (1, 2, 0, 1), (2, 1, 0, 2))]) == {}
 
 
+def test_a_key_file_that_is_gone_is_an_error(tmp_path: Path) -> None:
+    """A run that is settled meanwhile moves its key files: whoever looks must know, and look again."""
+    mine = keys(tmp_path / "a.parquet", (1, 1, 0, 0))
+    with pytest.raises(FileNotFoundError):
+        found(tmp_path, [mine], [tmp_path / "gone.parquet"])
+
+
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2)])
 def test_the_first_offset_wins_between_tasks(tmp_path: Path, order: tuple[int, ...]) -> None:
     """Of three events of a key in three files, the smallest partition and offset stays, whichever task ends first."""
@@ -79,8 +87,19 @@ def test_both_halves_of_a_digest_count(tmp_path: Path) -> None:
     assert found(tmp_path, [mine], [keys(tmp_path / "b.parquet", (top, 3, 0, 0), (top - 2, 1, 0, 1))]) == {}
 
 
-def test_keys_are_compared_on_disk_when_memory_is_short(tmp_path: Path) -> None:
-    """Two million keys in 48 MB: more than that is spilled beside the run, and the one duplicate is found."""
+def test_a_run_with_many_keys_is_looked_through_in_parts(tmp_path: Path) -> None:
+    """However many parts, the same keys are suspects: those twice in the run, in an earlier run, or in a task."""
+    mine = keys(tmp_path / "mine.parquet", *((one % 90, 0, 0, one) for one in range(100)))
+    earlier = keys(tmp_path / "old.parquet", *((one, 0, 0, one) for one in range(80, 120)))
+    tasks = keys(tmp_path / "task.parquet", (50, 0, 0, 0), (51, 0, 0, 1))
+    for at_once in (1_000, 30, 7):
+        suspects = Suspects([mine], [earlier], [tasks], at_once=at_once)
+        assert suspects.halves.tolist() == [*range(10), 50, 51, *range(80, 90)]
+        assert sum(rows.num_rows for rows in suspects.rows(mine)) == 2 * 10 + 2 + 10
+
+
+def test_many_keys_need_little_memory(tmp_path: Path) -> None:
+    """Of two million keys in 48 MB the one duplicate is found: DuckDB gets only digests that may repeat."""
     big, last = tmp_path / "mine.parquet", tmp_path / "earlier.parquet"
     query = """SELECT hash(i) AS key_high, hash(i + 1) AS key_low, 't' AS kafka_topic, 0::INTEGER AS kafka_partition,
       i::BIGINT AS kafka_offset FROM range($begin, $begin + 2_000_000) AS t(i)"""
@@ -123,6 +142,7 @@ def test_every_file_of_duplicates_has_one_schema_and_says_what_it_repeats(
     result = find_duplicates(files(folder, "keys"), [earlier], files(folder, "duplicates"), spill=folder / "spill")
     assert result is not None
     assert pairs(result) == {(0, 1): (0, 0), (0, 2): (3, 77), (0, 3): (2, 5)}
+    assert pairs(result.among_accepted()) == {(0, 2): (3, 77), (0, 3): (2, 5)}
     (accepted,), (of_task,) = files(folder, "accepted"), files(folder, "duplicates")
     split(accepted, folder / "duplicates" / "late.parquet", result, customers, "run-1")
     write_firsts(of_task, result)
@@ -163,6 +183,7 @@ def test_files_without_duplicates_stay_as_they_are(tmp_path: Path) -> None:
     result = find_duplicates([mine, other], [], spill=tmp_path / "spill")
     assert result is not None
     assert (holds_any(mine, result), holds_any(other, result)) == (False, True)
+    assert len(result.among_accepted()) == 1
     assert drop_keys(other, result) == 1
     assert pq.read_table(other)["kafka_offset"].to_pylist() == [5]
     assert not holds_any(mine, replace(result, partition=result.partition + 1))

@@ -1,6 +1,7 @@
 """The profile of a run's rows."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -79,3 +80,27 @@ def test_top_values_are_the_most_frequent(columns: dict[str, ColumnProfile]) -> 
 def test_no_files_are_no_profile() -> None:
     """A run without accepted rows has an empty profile."""
     assert profile([], ["number"]) == ()
+
+
+def test_footers_and_rows_tell_the_same(tmp_path: Path) -> None:
+    """What no footer tells is read: a text too long for one, a part without values, what is no number, no minimum."""
+    long, many = "z" * 10_000, 2_000
+    parts = [
+        {"long": ["a", long], "none": [None, None], "same": [7, None], "part": [float("nan"), 1.0], "number": [1, 2]},
+        {"long": ["b", None], "none": ["x", "y"], "same": [7, 7], "part": [None, None], "number": [-3, None]},
+        {"long": ["c"] * many, "none": ["y"] * many, "same": [7] * many, "part": [0.5] * many, "number": [0] * many},
+    ]
+    tables = [pa.table({name: pa.array(values) for name, values in part.items()}) for part in parts]
+    schema = pa.unify_schemas([table.schema for table in tables[1:]])
+    for number, table in enumerate(tables):
+        pq.write_table(table.cast(schema), tmp_path / f"{number}.parquet")
+    columns = {one.column: one for one in profile(sorted(tmp_path.glob("*")), schema.names)}
+    figures = {name: (one.nulls, one.distinct, one.min, one.max) for name, one in columns.items()}
+    assert figures == {
+        "long": (1, 4, "a", long),
+        "none": (2, 2, "x", "y"),
+        "same": (1, 1, "7", "7"),
+        "part": (2, 3, "0.5", "nan"),
+        "number": (1, 4, "-3", "2"),
+    }
+    assert columns["same"].top == (("7", many + 3),)

@@ -14,6 +14,7 @@ from mend.runtime.settings import Settings, SinkMode, env_example, load_settings
 ROOT = Path(__file__).parents[2]
 VARIABLES = {
     "MEND_HOME": "mend_home", "MEND_PIPELINES": "pipelines", "KAFKA_BROKER": "kafka_broker",
+    "KAFKA_TIMEOUT_SECONDS": "kafka_timeout_seconds",
     "KAFKA_TOPIC": "kafka_topic", "SINK_MODE": "sink_mode", "PARQUET_OUT": "parquet_out",
     "SPARK_MASTER": "spark_master",
     "SPARK_CHECKPOINT_LOCATION": "spark_checkpoint_location", "SNOWFLAKE_ACCOUNT": "snowflake_account",
@@ -65,7 +66,7 @@ VALUES: dict[str, tuple[str, Any]] = {
     "SPARK_MASTER": ("spark://spark-master:7077",) * 2, "SPARK_CHECKPOINT_LOCATION": ("/c", Path("/c")),
     "SNOWFLAKE_ACCOUNT": ("xy12345",) * 2, "PROCESSING_DURATION_MINUTES": ("5", 5),
     "DATABASE_URL": ("postgresql+psycopg://x/y",) * 2, "FAULT_AT": ("published:3",) * 2,
-    "SCHEMA_REGISTRY_WAIT_SECONDS": ("5", 5.0),
+    "KAFKA_TIMEOUT_SECONDS": ("5", 5), "SCHEMA_REGISTRY_WAIT_SECONDS": ("5", 5.0),
     "SCHEMA_REGISTRY_URL": ("http://u:p@registry:8081", SecretStr("http://u:p@registry:8081")),
 }  # fmt: skip
 

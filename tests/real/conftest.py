@@ -143,7 +143,7 @@ class Command:
         """Find everything that was started, and what that started, by the mark in its environment."""
         return [one for one in psutil.process_iter() if self.mark in environment_of(one)]
 
-    def until(self, condition: Callable[[], object], *, seconds: float = 60) -> bool:
+    def until(self, condition: Callable[[], object], *, seconds: float = 120) -> bool:
         """Wait until something is so; False if it never was."""
         end = monotonic() + seconds
         while monotonic() < end:

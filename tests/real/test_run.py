@@ -85,7 +85,8 @@ def test_a_broker_that_dies_in_mid_run_loses_nothing(
     broker = KafkaBroker(platform.java, platform.jars.kafka, tmp_path_factory.mktemp("broker"))
     with broker, replace(platform, broker=broker).flow(tmp_path_factory.mktemp("dying")) as flow:
         flow.send(*many(), partition=0)
-        workspace, command = flow.workspace, flow.command()
+        settings = flow.workspace.settings.model_copy(update={"kafka_timeout_seconds": 4})
+        workspace, command = replace(flow.workspace, settings=settings), flow.command()
         staging = workspace.settings.home / "staging"
         with ThreadPoolExecutor() as threads:
             working = threads.submit(run_spark_job, workspace)
