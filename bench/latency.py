@@ -21,6 +21,7 @@ import orjson
 from bench.measure import Wish, cores, show, wish
 from embedded.kafka_broker import KafkaBroker, create_topic
 from embedded.spark_platform import local_platform
+from mend.runtime.files import duckdb_names
 from mend.runtime.settings import load_settings
 from mend.store.engine import Store, open_store
 from mend.store.runs import Run
@@ -55,7 +56,7 @@ def parts_of(run: Run, folder: Path) -> Parts:
     staged = datetime.fromisoformat(str(run.report.end_time))
     audited = datetime.fromisoformat(str(run.quality.timestamp))
     with duckdb.connect() as db:
-        rows = db.execute(TIMES, {"files": [str(one) for one in folder.rglob("*.parquet")]}).fetchall()
+        rows = db.execute(TIMES, {"files": duckdb_names(folder.rglob("*.parquet"))}).fetchall()
     return Parts(
         waits=began.timestamp() - np.array([seconds for (seconds,) in rows], dtype=np.float64),
         stage=(staged - began).total_seconds(),

@@ -40,7 +40,7 @@ def reset_data(
             "and call this again.",
             exit_code=3,
         )
-    with refusals_told(), nobody_at_work(settings.home):
+    with refusals_told(), nobody_at_work(settings):
         doomed = [path for path in made(settings) if path.exists()]
         if not doomed:
             typer.echo(f"nothing to destroy in {settings.home}")
@@ -65,9 +65,10 @@ def made(settings: "Settings") -> Iterator[Path]:
 
 
 @contextmanager
-def nobody_at_work(home: Path) -> Iterator[None]:
-    """Refuse while a run is at work on any pipeline."""
-    opened = [path.open("ab") for path in sorted((home / "locks").glob("*.lock"))]
+def nobody_at_work(settings: "Settings") -> Iterator[None]:
+    """Refuse while a run is at work on any pipeline, or a job on a checkpoint, which may be another home's."""
+    locks = [*(settings.home / "locks").glob("*.lock"), *settings.checkpoints.glob("*/*.lock")]
+    opened = [path.open("ab") for path in sorted(locks)]
     try:
         for lock in opened:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -34,6 +34,7 @@ def run(
     from rich.console import Console
 
     from cli.run_steps import progress
+    from cli.run_view import unsent
     from cli.spark_choice import spark_for
     from mend.runtime.settings import load_settings
     from orchestration.storage import at_work, refusals_told
@@ -45,11 +46,14 @@ def run(
         with progress(Console(stderr=True)) as steps:
             runs = run_everything(workspace, steps)
         pages = [write_page(workspace, one) for one in runs]
+        waiting = unsent(workspace.store.dead_letters.owed(workspace.pipeline.name))
     if as_json:
         documents = [as_document(one) for one in runs]
         typer.echo(orjson.dumps(documents).decode())
     else:
         show(Console(), runs, pages)
+        if waiting:
+            typer.echo(waiting)
     raise typer.Exit(1 if any(one.decision.escalation_required for one in runs) else 0)
 
 
@@ -70,6 +74,7 @@ def run_everything(workspace: "Workspace", steps: "Steps") -> list["RunFacts"]:
     from cli.gather import gather
     from orchestration import steps as do
     from orchestration.audit_step import import_ahead
+    from orchestration.dead_letters import send_dead_letters
     from orchestration.offsets import check_offsets
 
     run_ids = do.unfinished_runs(workspace)
@@ -91,6 +96,8 @@ def run_everything(workspace: "Workspace", steps: "Steps") -> list["RunFacts"]:
         for run_id in new:
             finish(workspace, steps, run_id)
         run_ids += new
+    if not run_ids:
+        send_dead_letters(workspace)
     found = [gather(workspace, run_id, steps.times) for run_id in run_ids]
     with steps.step("cleanup_old_data"):
         do.cleanup_old_data(workspace)

@@ -3,6 +3,7 @@
 Everything reads the same without colour; text from data is never taken for markup or control sequences.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,6 +19,7 @@ from cli import run_facts
 from cli.run_facts import RunFacts
 from cli.wording import age, clean, clip, count, in_ascii, share
 from mend.contracts.quality import ExpectationResult
+from mend.store.dead_letters import Owed
 
 TONES = {"good": "green", "care": "yellow", "bad": "red"}
 
@@ -197,6 +199,14 @@ class RunLine:
 
 
 STATES = {"published": "green", "validated": "green", "held": "yellow", "failed": "red"}
+
+
+def unsent(owed: Iterable[Owed]) -> str:
+    """Say how many dead letters wait to be sent and where to; nothing if none does."""
+    waiting: Counter[str] = Counter()
+    for one in owed:
+        waiting[one.target] += one.events
+    return "\n".join(f"{count(many)} dead letters wait to be sent to {to}" for to, many in sorted(waiting.items()))
 
 
 def history(rows: Iterable[RunLine]) -> RenderableType:

@@ -27,6 +27,7 @@ def status(
     """
     import orjson
 
+    from cli.run_view import unsent
     from mend.runtime.pipeline_file import find_pipeline, load_pipeline
     from mend.runtime.settings import load_settings
     from mend.store.engine import open_store
@@ -35,9 +36,11 @@ def status(
     name = load_pipeline(find_pipeline(settings.pipelines, pipeline)).name if pipeline else None
     lines: list[RunLine] = []
     proven: tuple[Verified, ...] = ()
+    waiting = ""
     if settings.store_exists:
         with open_store(settings.store_url) as store:
             lines, proven = run_lines(store, name, limit), store.proofs.all(name)
+            waiting = unsent(store.dead_letters.owed(name))
     if as_json:
         typer.echo(orjson.dumps([as_json_line(line) for line in lines], option=orjson.OPT_INDENT_2).decode())
         return
@@ -52,6 +55,8 @@ def status(
     if lines:
         console.print()
         console.print(verified_lines(proven, now()))
+    if waiting:
+        console.print(waiting)
 
 
 def run_lines(store: "Store", pipeline: str | None, limit: int) -> list["RunLine"]:

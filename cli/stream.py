@@ -9,6 +9,8 @@ from mend.runtime.errors import UserError
 
 if TYPE_CHECKING:
     from mend.runtime.pipeline_file import Pipeline
+    from orchestration.stream import News, Tell
+    from orchestration.workspace import Workspace
 
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 TRIGGER = re.compile(r"(\d{1,6})\s*(ms|s|m|h)")
@@ -46,7 +48,20 @@ def stream(
     with refusals_told(), open_workspace(settings, pipeline, platform) as opened, at_work(opened) as workspace:
         seconds = seconds_between(trigger, workspace.pipeline)
         with shown(workspace, as_json=as_json) as tell:
-            read(workspace, trigger=seconds, stop=Stop(), tell=tell)
+            read(workspace, trigger=seconds, stop=Stop(), tell=with_pages(workspace, tell))
+
+
+def with_pages(workspace: "Workspace", tell: "Tell") -> "Tell":
+    """Return what writes the pages of a finished run, as `mend run` does, before it is told."""
+    from cli.gather import gather
+    from cli.run import write_page
+
+    def written(news: "News") -> None:
+        if news.run_id:
+            write_page(workspace, gather(workspace, news.run_id))
+        tell(news)
+
+    return written
 
 
 def seconds_between(text: str, pipeline: "Pipeline") -> float:

@@ -46,7 +46,7 @@ PROPERTIES = {
     "message.max.bytes": 20 * MEBIBYTE,
     "log.segment.bytes": 256 * MEBIBYTE,
     "log.index.size.max.bytes": MEBIBYTE,
-    "log.retention.hours": 168,
+    "log.retention.ms": -1,  # by the events' own times: old ones would go within minutes of being sent
     # One node: nothing to wait for and nothing to copy to.
     "offsets.topic.replication.factor": 1,
     "offsets.topic.num.partitions": 4,

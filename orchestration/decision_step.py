@@ -51,6 +51,8 @@ def decide_about_failure(workspace: Workspace, error: str, run_id: str | None) -
     """Decide about a job that failed: there are no rows, only what to do next."""
     past = replace(history(workspace, run_id), job_status="failed", job_cause=classify(error))
     context = assemble(read_report(None), read_quality(None), past, now=clock.now().isoformat())
+    content = dumps(context)
+    write_atomic(workspace.layout.failure(sha256(content).hexdigest()), content)
     return decide(workspace, context)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from orchestration.workspace import Workspace
 LAST_LINES = 400
 LAST_WORD = "error: "
 LONGEST = 500
+LONGEST_LOG = 32 * 2**20
 ROOT_CAUSE = re.compile(r"^(?:Caused by: |pyspark\.errors\S+: |[\w.$]+(?:Exception|Error): ?)(.+)$")
 GRACE_SECONDS = 10.0
 
@@ -56,12 +58,26 @@ def log_file(workspace: Workspace) -> Path:
     return log
 
 
+def before(log: Path) -> Path:
+    """Return where the end of the log before this one is kept."""
+    return log.with_name(f"{log.name}.1")
+
+
+def shorten(log: Path, longest: int = LONGEST_LOG) -> None:
+    """Begin a log that has grown too long anew, under the eyes of a job that appends to it."""
+    if log.stat().st_size > longest:
+        shutil.copyfile(log, before(log))
+        os.truncate(log, 0)
+
+
 @contextmanager
 def started(
     workspace: Workspace, words: list[str], log: Path, *, stdin: int = subprocess.DEVNULL
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Start the job; whatever ends the block before the job ends it, with all that it started."""
-    with log.open("wb") as out:
+    if log.exists():
+        log.replace(before(log))
+    with log.open("ab") as out:
         process = subprocess.Popen(
             words,
             env=environment(workspace),

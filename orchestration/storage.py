@@ -23,7 +23,7 @@ def refusals_told() -> Iterator[None]:
         if error.errno in FULL:
             advice = "Free some space and run again: what was begun is picked up."
         elif error.errno in REFUSED:
-            advice = "Make it writable for this user, or set MEND_HOME to another folder, and run again."
+            advice = "Make it writable for this user, or set MEND_HOME or PARQUET_OUT to another folder, and run again."
         else:
             raise
         place = f"{error.filename}: " if error.filename else ""

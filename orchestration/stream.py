@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from signal import SIGINT, SIGTERM, signal
 from threading import Event, Thread
@@ -19,10 +20,11 @@ from mend.contracts.decision import Action
 from mend.runtime import clock
 from mend.runtime.errors import UserError
 from orchestration.audit_step import import_ahead
+from orchestration.dead_letters import send_dead_letters
 from orchestration.kafka_lag import BrokerAway
 from orchestration.offsets import check_offsets
 from orchestration.retriggers import seconds_until_due, take_due
-from orchestration.spark_submit import job_words, log_file, offsets_json, root_cause, started
+from orchestration.spark_submit import job_words, log_file, offsets_json, root_cause, shorten, started
 from orchestration.steps import (
     FINISHING,
     StepResult,
@@ -35,7 +37,7 @@ from orchestration.steps import (
 from orchestration.workspace import Workspace
 
 LOOK_SECONDS = 0.2
-CLEANUP_SECONDS = 300.0
+CHORES_SECONDS = 300.0
 Kind = Literal["reading", "finished", "failed", "stopping"]
 
 
@@ -128,18 +130,35 @@ def read_and_finish(workspace: Workspace, words: list[str], stop: Stop, tell: Te
     log = log_file(workspace)
     with started(workspace, words, log, stdin=subprocess.PIPE) as process:
         tell(News(kind="reading", message=f"reading {workspace.pipeline.topic}"))
-        cleaned = monotonic()
-        for run_id in staged_runs(process, stop, tell):
+        chores = Chores(workspace, log)
+        for run_id in staged_runs(process, stop, tell, idle=chores):
             tell(finish(workspace, run_id))
-            if monotonic() - cleaned > CLEANUP_SECONDS:
-                cleanup_old_data(workspace)
-                cleaned = monotonic()
+            chores()
         process.wait()
     # A job that ends by itself was not asked to, whatever its exit code says.
     return None if stop.asked.is_set() and process.returncode == 0 else root_cause(log, process.returncode)
 
 
-def staged_runs(process: subprocess.Popen[bytes], stop: Stop, tell: Tell) -> Iterator[str]:
+@dataclass(slots=True)
+class Chores:
+    """What a stream has to do beside its runs, and as well when no event comes; called often, it is done seldom."""
+
+    workspace: Workspace
+    log: Path
+    done: float = field(default_factory=monotonic)
+
+    def __call__(self) -> None:
+        """Clean up, try again to send dead letters, and keep the job's log short."""
+        if monotonic() - self.done > CHORES_SECONDS:
+            cleanup_old_data(self.workspace)
+            send_dead_letters(self.workspace)
+            shorten(self.log)
+            self.done = monotonic()
+
+
+def staged_runs(
+    process: subprocess.Popen[bytes], stop: Stop, tell: Tell, idle: Callable[[], None] = lambda: None
+) -> Iterator[str]:
     """Yield the runs that the job says, until its stdout ends; asked to stop, close its stdin, which ends it."""
     lines = said_lines(process)
     told = False
@@ -151,6 +170,7 @@ def staged_runs(process: subprocess.Popen[bytes], stop: Stop, tell: Tell) -> Ite
         try:
             line = lines.get(timeout=LOOK_SECONDS)
         except Empty:
+            idle()
             continue
         if line is None:
             return

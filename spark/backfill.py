@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from mend.contracts.backfill import Backfill, Piece, Span
 from mend.contracts.report import PartitionRange, Places, RunReport
 from mend.curate.staging import Manifest, StagedFile, TaskResult, write_manifest
+from mend.quality.snapshot import write_snapshot
 from mend.runtime import clock
 from mend.runtime.layout import Layout
 from mend.store.runs import Run
@@ -54,6 +55,7 @@ def stage_backfill(session: "SparkSession", job: Job, plan: Backfill) -> str:
     )  # fmt: skip
     accepted = [folder / one.path for one in files if one.place == "accepted"]
     report = with_times(make_report(job, run_id, joined(plan), tally, accepted), began, clock.now())
+    write_snapshot(job.layout.contract(run_id), job.plan.pipeline, job.plan.rules)
     job.layout.write(run_id, "run_report", report)
     with job.store.transaction():
         job.store.ledger.record_ranges(run_id, covered(plan, report, [(file.place, at) for file, at in carried]))

@@ -172,6 +172,7 @@ def ingest_again(
             query_id="",
             checkpoint=Path(),
             epoch=plan.epoch,
+            registry=registry_address(settings),
             replaces=frozenset(plan.replaces),
         )
         return stage_backfill(session, job, plan)

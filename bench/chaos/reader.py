@@ -1,5 +1,6 @@
 """A plain reader that looks at the published files all the time, as a dashboard would: it knows nothing of Mend."""
 
+import glob
 import threading
 import time
 from collections import Counter
@@ -71,7 +72,7 @@ class Reader:
         """Read everything that is published once, and compare it with what was there before."""
         import duckdb
 
-        files = {"files": f"{self.published}/**/*.parquet"}
+        files = {"files": f"{glob.escape(str(self.published))}/**/*.parquet"}
         try:
             with duckdb.connect(config={"threads": 1}) as db:
                 found = {run: (rows, mark) for run, rows, mark in db.execute(LOOK, files).fetchall()}

@@ -21,6 +21,7 @@ from mend.curate.plan import Plan
 from mend.curate.removed import published_counts
 from mend.curate.suspects import Suspects
 from mend.curate.tally import Tally, merge
+from mend.runtime.files import duckdb_names
 
 MEMORY = "1GB"
 """What DuckDB may take before it spills to the run's own folder."""
@@ -129,7 +130,7 @@ def find_duplicates(
         db.execute(FOUND).fetchall()
         db.execute(FOUND_EARLIER).fetchall()
         if tasks:
-            db.execute(FOUND_IN_TASKS, {"tasks": [str(path) for path in tasks]}).fetchall()
+            db.execute(FOUND_IN_TASKS, {"tasks": duckdb_names(tasks)}).fetchall()
         table = db.sql(FIRST).to_arrow_table()
     if not table.num_rows:
         return None

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from mend.contracts.report import ColumnProfile
 from mend.curate import sql
 from mend.curate.footers import Footers, read_footers
+from mend.runtime.files import duckdb_names
 
 TOP = 5
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -31,7 +32,7 @@ def profile(files: Sequence[Path], columns: Sequence[str]) -> tuple[ColumnProfil
         return ()
     footers = read_footers(files, columns)
     with duckdb.connect() as db, ThreadPoolExecutor(LOOKS_AT_ONCE) as pool:
-        rows = db.read_parquet([str(path) for path in files], hive_partitioning=False)
+        rows = db.read_parquet(duckdb_names(files), hive_partitioning=False)
         types = dict(zip(rows.columns, (str(one) for one in rows.types), strict=True))
         sampled = sample(files, columns, footers.rows)
         looks = pool.map(lambda column: look(db.cursor(), sampled, column, types[column]), columns)

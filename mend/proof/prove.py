@@ -160,7 +160,8 @@ def check(run: Run, known: Known, home: Path) -> Checked:
     lost = {where: list(known.lost.get(place, ())) for where, place in places.items()}
     said, broken = list(known.ledger.get(run.run_id, ())), None
     try:
-        said += report_says(home / "ops" / "runs" / run.run_id / "run_report.json")
+        if not run.replaces:  # a backfill reports what it read again, not what it carried over
+            said += report_says(home / "ops" / "runs" / run.run_id / "run_report.json")
     except Unreadable as error:
         text = f"run_report.json cannot be read: {error}"
         broken = Finding(kind="report", text=text, run_id=run.run_id, pipeline=run.pipeline)

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mend.runtime.files import duckdb_names
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -23,9 +25,9 @@ class StagedRows:
         import pyarrow.dataset as pads
         import pyarrow.parquet as pq
 
-        self.files = [str(file) for file in files]
+        self.files = duckdb_names(files)
         self.schema = pa.unify_schemas([pq.read_schema(file) for file in files], promote_options="permissive")
-        self.dataset = pads.dataset(self.files, schema=self.schema, format="parquet")
+        self.dataset = pads.dataset([str(file) for file in files], schema=self.schema, format="parquet")
         self.count = sum(pq.read_metadata(file).num_rows for file in files)
 
     def frames(self, columns: Iterable[str], at_once: int) -> Iterator["pd.DataFrame"]:

@@ -1,5 +1,6 @@
 """Files are written to a temporary name, fsynced and renamed: a reader sees the old or the new one, never half."""
 
+import glob
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -35,6 +36,11 @@ def sync_files(paths: Iterable[Path]) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def duckdb_names(paths: Iterable[Path]) -> list[str]:
+    """Return paths as DuckDB reads exactly these files; it takes even a list of names for patterns."""
+    return [glob.escape(str(path)) for path in paths]
 
 
 def write_atomic(path: Path, content: bytes) -> None:

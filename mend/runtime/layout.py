@@ -69,6 +69,10 @@ class Layout:
         """Return a run's own copy of a report."""
         return self.ops / "runs" / run_id / f"{name}.json"
 
+    def failure(self, evidence_hash: str) -> Path:
+        """Return what a decision about a failed job was made from; the decision names the hash."""
+        return self.ops / "failures" / f"{evidence_hash}.json"
+
     def contract(self, run_id: str) -> Path:
         """Files of the pipeline as they were when the run was staged."""
         return self.ops / "runs" / run_id / "contract"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mend.runtime.errors import UserError
 from mend.runtime.faults import fault_point
-from mend.runtime.files import sync_files, sync_folder
+from mend.runtime.files import duckdb_names, sync_files, sync_folder
 from mend.runtime.layout import Layout
 from mend.sinks.port import PartitionRows
 
@@ -63,7 +63,7 @@ def count_rows(folder: Path) -> PartitionRows:
     """Count the rows of the Parquet files below a folder by topic and partition."""
     import duckdb
 
-    files = [str(path) for path in folder.rglob("*.parquet")]
+    files = duckdb_names(folder.rglob("*.parquet"))
     if not files:
         return Counter()
     with duckdb.connect() as db:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import select, true, update
 
 from mend.store.database import Database, insert_once
 from mend.store.tables import dead_letter_sends as sends
@@ -49,10 +49,10 @@ class DeadLetterSends:
                 new = {"target": target, "events": many, "attempts": 0, "updated_at": at}
                 insert_once(connection, sends, row | new)
 
-    def owed(self, pipeline: str) -> tuple[Owed, ...]:
-        """Return what is still to be sent, in the order in which it was noted."""
+    def owed(self, pipeline: str | None = None) -> tuple[Owed, ...]:
+        """Return what is still to be sent, of one pipeline or of all, in the order in which it was noted."""
         columns = [sends.c[name] for name in Owed.__dataclass_fields__]
-        wanted = select(*columns).where(sends.c.pipeline == pipeline, sends.c.sent.is_(None))
+        wanted = select(*columns).where(sends.c.pipeline == pipeline if pipeline else true(), sends.c.sent.is_(None))
         with self.database.reading() as connection:
             rows = connection.execute(wanted.order_by(sends.c.run_id, sends.c.topic, sends.c.partition)).mappings()
             return tuple(Owed(**row) for row in rows)

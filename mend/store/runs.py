@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypedDict, Unpack
 
-from sqlalchemy import Connection, Select, and_, delete, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, or_, select, true, update
 
 from mend.contracts.quality import QualityResults
 from mend.contracts.report import RunReport
@@ -214,11 +214,7 @@ class Runs:
 
     def standing(self, pipeline: str | None = None) -> tuple[Standing, ...]:
         """Return every run, oldest first, of one pipeline or of all; cheap, however many there are."""
-        columns = [runs.c[name] for name in Standing.__dataclass_fields__]
-        wanted = select(*columns).where(runs.c.pipeline == pipeline if pipeline else true())
-        with self.database.reading() as connection:
-            rows = connection.execute(wanted.order_by(runs.c.opened_at, runs.c.run_id)).mappings()
-            return tuple(Standing(**row) for row in rows)
+        return self._standing(runs.c.pipeline == pipeline if pipeline else true())
 
     def volumes(self, run: Run, limit: int) -> tuple[int, ...]:
         """Return the accepted rows of the pipeline's published runs before this one, newest first."""
@@ -234,10 +230,9 @@ class Runs:
         with self.database.reading() as connection:
             return tuple(int(one) for one in connection.execute(wanted.limit(limit)).scalars())
 
-    def opened_since(self, pipeline: str, since: datetime) -> tuple[Run, ...]:
-        """Return the pipeline's runs opened at or after a time, oldest first."""
-        wanted = select(runs).where(runs.c.pipeline == pipeline, runs.c.opened_at >= since)
-        return self._all(wanted.order_by(runs.c.opened_at))
+    def opened_since(self, pipeline: str, since: datetime) -> tuple[Standing, ...]:
+        """Return the pipeline's runs opened at or after a time, oldest first; cheap, however many there are."""
+        return self._standing(and_(runs.c.pipeline == pipeline, runs.c.opened_at >= since))
 
     def failures(self, pipeline: str | None = None, limit: int = 20) -> tuple[Failure, ...]:
         """Return the newest failures, newest first, those without a run among them."""
@@ -257,6 +252,12 @@ class Runs:
             failed = and_(failures.c.pipeline == pipeline, _since(connection, failures.c.at, pipeline))
             empty = connection.scalar(select(func.count()).select_from(runs).where(ended, _PUBLISHED_NOTHING)) or 0
             return empty + (connection.scalar(select(func.count()).select_from(failures).where(failed)) or 0)
+
+    def _standing(self, condition: ColumnElement[bool]) -> tuple[Standing, ...]:
+        columns = [runs.c[name] for name in Standing.__dataclass_fields__]
+        wanted = select(*columns).where(condition).order_by(runs.c.opened_at, runs.c.run_id)
+        with self.database.reading() as connection:
+            return tuple(Standing(**row) for row in connection.execute(wanted).mappings())
 
     def _all(self, wanted: Select[Any]) -> tuple[Run, ...]:
         with self.database.reading() as connection:

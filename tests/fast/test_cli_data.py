@@ -163,11 +163,17 @@ def test_yes_skips_the_question(mend: Mend, used: Path, tmp_path: Path) -> None:
     assert names(tmp_path / "elsewhere") == {"theirs"}
 
 
-def test_data_of_a_run_at_work_are_spared(mend: Mend, used: Path) -> None:
-    """While a run is at work, or with a store elsewhere that would remember the runs, it is refused."""
+def test_data_of_a_run_at_work_are_spared(mend: Mend, used: Path, tmp_path: Path) -> None:
+    """Refused while a run is at work, another home's job on the checkpoint, or if a store elsewhere would remember."""
     before = names(used)
     with (used / "locks" / "customers.lock").open("wb") as owned:
         fcntl.flock(owned, fcntl.LOCK_EX)
         assert mend("reset-data", "--yes").exception.exit_code == 3
     assert mend("reset-data", "--yes", DATABASE_URL="sqlite:////tmp/x.db").exception.exit_code == 3
+    shared = tmp_path / "checkpoints" / "parquet" / "customers.lock"
+    shared.parent.mkdir(parents=True)
+    with shared.open("wb") as owned:
+        fcntl.flock(owned, fcntl.LOCK_EX)
+        assert mend("reset-data", "--yes", SPARK_CHECKPOINT_LOCATION=str(shared.parents[1])).exception.exit_code == 3
+    assert shared.exists()
     assert names(used) == before

@@ -12,14 +12,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 from uuid import uuid4
 
+import duckdb
 import orjson
 import pyarrow as pa
 import pytest
@@ -32,7 +34,7 @@ from mend.curate.staging import MANIFEST
 from mend.runtime import clock
 from mend.runtime.errors import UserError
 from mend.runtime.faults import POINTS, arm, armed, fault_point
-from mend.runtime.files import append_line, write_atomic
+from mend.runtime.files import append_line, removed_on_error, write_atomic
 from mend.runtime.layout import Layout
 from mend.runtime.locks import only_one
 from mend.sinks.parquet import ParquetSink
@@ -251,6 +253,84 @@ def test_a_reader_sees_a_run_only_whole(tmp_path: Path, processes: ForkServerCon
         assert total(world).whole
 
 
+class Pausing(LocalFrame):
+    """A frame whose task is overtaken before it writes."""
+
+    def __init__(self, table: pa.Table, meanwhile: Callable[[], object]) -> None:
+        """Do something before the task runs."""
+        super().__init__(table)
+        self.meanwhile = meanwhile
+
+    def collect(self) -> list[SimpleNamespace]:
+        """Run the task late."""
+        self.meanwhile()
+        return super().collect()
+
+
+def beside(meanwhile: Callable[[], object], staging: Staging) -> Staging:
+    """Let something happen once, while the first batch is being staged."""
+    waiting = [meanwhile]
+
+    def stage(job: Job, frame: Any, number: int) -> str | None:
+        return staging(job, Pausing(frame.records, waiting.pop()) if waiting else frame, number)
+
+    return stage
+
+
+def renamed(job: Job, frame: Any, number: int) -> str | None:
+    """Stage a batch whose run has an id of its own, as a copy of the job elsewhere would."""
+    return stage_batch(replace(job, query_id=str(uuid4())), frame, number)
+
+
+def pressed_twice(world: World) -> None:
+    """Press `mend run` again while the first one stages; run ids do not help here, so that only the lock does."""
+
+    def second() -> None:
+        with suppress(UserError):
+            drive(world, staging=renamed)
+
+    drive(world, staging=beside(second, renamed))
+
+
+def pressed_twice_unlocked(world: World) -> None:
+    """Do so without the pipeline's lock."""
+    instead(tests__fast__crashes__at_work=nullcontext)
+    pressed_twice(world)
+
+
+def two_homes(world: World) -> None:
+    """Let another home's job begin on the checkpoint while this one's stages."""
+    other = replace(world, home=world.home.with_name("other"))
+
+    def locked(job: Job, frame: Any, number: int) -> str | None:
+        with only_one(job.layout.checkpoint_lock("customers"), "customers"):
+            return stage_batch(job, frame, number)
+
+    def second() -> None:
+        with suppress(UserError):
+            drive(other, staging=locked)
+
+    drive(world, staging=beside(second, locked))
+
+
+def two_homes_unlocked(world: World) -> None:
+    """Do so without the checkpoint's lock."""
+    instead(tests__fast__test_faults__only_one=lambda *_: nullcontext())
+    two_homes(world)
+
+
+@pytest.mark.parametrize("work", [pressed_twice, pressed_twice_unlocked, two_homes, two_homes_unlocked])
+def test_two_at_once_are_kept_apart_by_a_lock(
+    tmp_path: Path, processes: ForkServerContext, audits: Path, work: Work
+) -> None:
+    """Two runs in a home, or two jobs on a checkpoint: one works. Without the lock events are twice, or missing."""
+    protected = work in {pressed_twice, two_homes}
+    shared = (("spark_checkpoint_location", tmp_path / "checkpoints"),)
+    world = World(home=tmp_path / "home", audits=audits, variables=shared)
+    assert crashing(world, "", work, processes) == DONE or not protected
+    assert total(world).whole == protected
+
+
 def snapshot(folder: Path) -> dict[Path, bytes]:
     """Read everything below a folder."""
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
@@ -328,20 +408,6 @@ def woken_soon(world: World) -> None:
     paused(world, begun)
 
 
-class Pausing(LocalFrame):
-    """A frame whose task is overtaken before it writes."""
-
-    def __init__(self, table: pa.Table, meanwhile: Callable[[], object]) -> None:
-        """Do something before the task runs."""
-        super().__init__(table)
-        self.meanwhile = meanwhile
-
-    def collect(self) -> list[SimpleNamespace]:
-        """Run the task late."""
-        self.meanwhile()
-        return super().collect()
-
-
 @pytest.mark.parametrize("work", [woken_late, woken_soon])
 def test_a_job_that_wakes_up_late_spoils_nothing(
     tmp_path: Path, processes: ForkServerContext, audits: Path, work: Work
@@ -407,11 +473,8 @@ def test_a_store_that_is_locked_is_waited_for_and_then_named(
     url = f"sqlite:///{tmp_path / 'mend.db'}?timeout=0.5"
     world = World(home=tmp_path, audits=audits, variables=(("database_url", url),))
     assert crashing(world, "files_staged", drive, processes) == KILLED
-    with sqlite3.connect(tmp_path / "mend.db", isolation_level=None) as other:
-        other.execute("BEGIN IMMEDIATE")
+    with locked(tmp_path):
         assert crashing(world, "", drive, processes) == TOLD
-        other.execute("ROLLBACK")
-    other.close()
     assert "Another process keeps it locked: wait for it to end and try again." in world.refusal
     assert crashing(world, "", drive, processes) == DONE
     assert total(world).whole
@@ -447,6 +510,99 @@ def test_a_full_disk_loses_nothing(tmp_path: Path, processes: ForkServerContext,
         reader.look()
         assert total(world).whole
         assert not reader.anomalies
+
+
+@pytest.mark.parametrize("store", [*STORES, "locked database", "broker"])
+def test_trouble_that_is_passed_over_loses_events(
+    tmp_path: Path, processes: ForkServerContext, audits: Path, store: str
+) -> None:
+    """The control: a batch is committed whatever became of it, or a folder grows where it is looked for."""
+    place = tmp_path / STORES.get(store, "base")
+    world = World(
+        home=tmp_path / "home",
+        audits=audits,
+        variables=(
+            ("parquet_out", tmp_path / "out" / "parquet"),
+            ("database_url", f"sqlite:///{tmp_path / 'base' / 'mend.db'}?timeout=0.2"),
+        ),
+    )
+    trouble = {"locked database": locked, "broker": away}.get(store, full)
+    careless = in_place if store in {"published rows", "quarantine", "dead letters"} else committed
+    with small_disk(place) if trouble is full else nullcontext():
+        crashing(world, "", partial(careless, trouble, place), processes)
+        assert crashing(world, "", drive, processes) == DONE or careless is in_place
+        assert total(world).lost
+
+
+Trouble = Callable[[Path], AbstractContextManager[None]]
+
+
+def committed(trouble: Trouble, place: Path, world: World) -> None:
+    """Take a batch for staged although its staging failed."""
+
+    def staging(job: Job, frame: Any, number: int) -> None:
+        with suppress(UserError, OSError, duckdb.Error), trouble(place):
+            stage_batch(job, frame, number)
+
+    drive(world, staging=staging)
+
+
+def in_place(trouble: Trouble, place: Path, world: World) -> None:
+    """Move a folder file by file to where it is looked for, and take what is there for moved."""
+
+    def copied(source: Path, target: Path) -> None:
+        for path in source.rglob("*.parquet"):
+            copy = target / path.relative_to(source)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            with removed_on_error(copy):
+                shutil.copyfile(path, copy)
+
+    instead(orchestration__settle__move_folder=copied, mend__sinks__parquet__move_folder=copied)
+    with trouble(place):
+        drive(world)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep the database locked, as another process does."""
+    with closing(sqlite3.connect(folder / "mend.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+@contextmanager
+def away(_: Path) -> Iterator[None]:
+    """Let a task's records end in an error, as they do when the broker dies."""
+
+    def broken(frame: LocalFrame) -> Iterator[pa.RecordBatch]:
+        yield frame.records.to_batches()[0].slice(0, 10)
+        raise ConnectionError("the broker is away")
+
+    def collect(frame: LocalFrame) -> list[Any]:
+        assert frame.task is not None
+        return list(frame.task(broken(frame)))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LocalFrame, "collect", collect)
+        yield
+
+
+def test_a_broker_that_is_away_costs_a_try(tmp_path: Path, processes: ForkServerContext, audits: Path) -> None:
+    """It dies while a task reads: the job fails before its batch is committed, and the next one reads it all again."""
+    world = World(home=tmp_path, audits=audits)
+    assert crashing(world, "", deserted, processes) == TOLD
+    assert crashing(world, "", drive, processes) == DONE
+    assert total(world).whole
+
+
+def deserted(world: World) -> None:
+    """Read from a broker that dies."""
+    try:
+        with away(world.home):
+            drive(world)
+    except ConnectionError as error:
+        raise UserError(str(error)) from error
 
 
 @contextmanager

@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import duckdb
 import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from mend.runtime.files import append_line, append_line_once, write_atomic, write_json
+from mend.runtime.files import append_line, append_line_once, duckdb_names, write_atomic, write_json
 
 
 def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
@@ -78,3 +81,16 @@ def test_a_line_is_appended_once(tmp_path: Path) -> None:
     for line in (b"12", b"1", b"12", b"123"):
         append_line_once(path, line)
     assert path.read_bytes() == b"12\n1\n123\n"
+
+
+@pytest.mark.parametrize("name", ["a[1]", "s*r", "q?", "a{b,c}", "back\\slash", "spâce %20"])
+def test_duckdb_reads_the_file_that_is_named(tmp_path: Path, name: str) -> None:
+    """A folder whose name is a pattern is that folder, and none that the pattern fits; also in a list of names."""
+    for folder in (name, "a1", "sir", "qu", "ab"):
+        path = tmp_path / folder / "f.parquet"
+        path.parent.mkdir()
+        pq.write_table(pa.table({"folder": [folder]}), path)
+    files = duckdb_names([tmp_path / name / "f.parquet"])
+    with duckdb.connect() as db:
+        assert db.execute("SELECT folder FROM read_parquet($files)", {"files": files}).fetchall() == [(name,)]
+        assert db.read_parquet(files).fetchall() == [(name,)]

@@ -7,14 +7,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import psutil
 import pytest
 
+from agent.context import DecisionContext
+from mend.contracts.codec import loads
 from mend.runtime.errors import UserError
 from mend.runtime.settings import SinkMode, load_settings
 from orchestration import spark_submit
+from orchestration.decision_step import decide_about_failure
 from orchestration.storage import at_work, refusals_told
 from orchestration.workspace import SparkPlatform, Workspace, open_workspace
 from spark.failure import explained, root_cause
@@ -173,3 +177,29 @@ def test_what_the_disk_refuses_is_one_line(tmp_path: Path) -> None:
         Path("/dev/full").write_text("x", encoding="utf-8")
     with pytest.raises(FileNotFoundError), refusals_told():
         (tmp_path / "missing").read_bytes()
+
+
+def test_a_log_does_not_grow_for_ever(workspace: Workspace) -> None:
+    """Under the eyes of the job that appends to it, it begins anew; its end, and that of the job before, are kept."""
+    log = spark_submit.log_file(workspace)
+    log.write_bytes(b"the job before")
+    program = "import sys; sys.stderr.write('a' * 50); sys.stderr.flush(); input(); sys.stderr.write('b')"
+    words = [sys.executable, "-c", program]
+    with spark_submit.started(workspace, words, log, stdin=subprocess.PIPE) as process:
+        assert spark_submit.before(log).read_bytes() == b"the job before"
+        while log.stat().st_size < 50:
+            pass
+        spark_submit.shorten(log, longest=50)
+        assert log.stat().st_size == 50
+        spark_submit.shorten(log, longest=49)
+        process.communicate(b"\n")
+    assert (spark_submit.before(log).read_bytes(), log.read_bytes()) == (b"a" * 50, b"b")
+
+
+def test_a_decision_about_a_failed_job_keeps_what_it_was_made_from(workspace: Workspace) -> None:
+    """The file that its hash names holds the evidence, and from it comes the same decision again."""
+    decision = decide_about_failure(workspace, "connection refused", None)
+    assert decision.evidence_hash is not None
+    content = workspace.layout.failure(decision.evidence_hash).read_bytes()
+    assert sha256(content).hexdigest() == decision.evidence_hash
+    assert loads(DecisionContext, content).job_status == "failed"

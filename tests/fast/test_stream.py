@@ -59,6 +59,14 @@ def test_a_job_is_stopped_by_closing_its_stdin() -> None:
     assert job.returncode == 0
 
 
+@pytest.mark.waits
+def test_a_stream_without_events_has_time_for_its_chores() -> None:
+    """What is to be done beside the runs is done while the job says nothing, too."""
+    stop = Stop()
+    with subprocess.Popen([sys.executable, "-c", JOB], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as job:
+        assert list(staged_runs(job, stop, lambda _: None, idle=stop.asked.set)) == ["run-1", "run-2"]
+
+
 def test_the_second_signal_does_not_wait() -> None:
     """The first one only asks; SIGTERM again ends the process with its code, Ctrl-C again interrupts."""
     stop = Stop()

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import orjson
@@ -79,6 +80,7 @@ def test_whole_runs_are_replaced_and_no_row_changes_its_place(read: tuple[Flow, 
     assert flow.workspace.store.ledger.gaps("customers") == ()
     assert flow.workspace.layout.replaced(runs[0]).joinpath("published").exists()
     assert flow.report(new).late_records == 0
+    assert flow.workspace.layout.contract(new).is_dir(), "later steps judge by the files that it was staged with"
 
 
 def test_pressed_twice_it_is_the_same(read: tuple[Flow, list[str]]) -> None:
@@ -107,6 +109,23 @@ def test_a_crash_in_the_middle_is_finished(read: tuple[Flow, list[str]]) -> None
     finish_backfill(flow.workspace, run_id)
     assert flow.places() == before
     assert flow.workspace.store.ledger.gaps("customers") == ()
+
+
+def test_a_killed_backfill_is_finished_by_the_next_one(read: tuple[Flow, list[str]]) -> None:
+    """Killed when the old runs are out of sight and the new one is not in it: another goes on, and it is proven."""
+    flow, _ = read
+    before = flow.places()
+    command = flow.command()
+    words = ("backfill", "--partition", "0", "--from", "20", "--to", "80", "--yes")
+    died = replace(command, variables=command.variables | {"FAULT_AT": "before_publish"}).run(*words)
+    assert (died.returncode, died.stdout) == (-9, "")
+    assert died.stderr.endswith("rehearsal: killed at before_publish\n")
+    assert flow.places() != before
+    done = CliRunner().invoke(cli, ["backfill", "--missing", "--yes"], env=command.variables)
+    assert (done.exit_code, done.stdout) == (0, "Nothing to read again.\n")
+    assert flow.places() == before
+    proven = CliRunner().invoke(cli, ["prove"], env=command.variables)
+    assert proven.exit_code == 0, proven.output
 
 
 def test_rows_that_would_be_held_replace_nothing(read: tuple[Flow, list[str]]) -> None:

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import time
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.real.conftest import CUSTOMERS, ORDERS, Flow, Platform, customer_event, order_event
 
@@ -153,3 +155,42 @@ def test_only_what_needs_a_person_is_an_incident(decided: tuple[Flow, list[str]]
     flow, _ = decided
     opened = flow.workspace.store.incidents.created_since(datetime.now(UTC) - timedelta(minutes=10))
     assert len(opened) == sum(case.escalates for case in CASES.values())
+
+
+def test_late_events_are_published_and_told_apart(flow: Flow) -> None:
+    """Later than fifteen minutes when they are read: readable with their mark, counted exactly, by their own day."""
+    now = int(time() * 1000)
+    minutes = {0: 0, 1: 14, 2: 16, 3: 60 * 26}
+    flow.send(*(customer_event(number, event_ts=now - past * 60_000) for number, past in minutes.items()))
+    flow.send(*(customer_event(number) for number in range(10, 106)))
+    run_id = flow.run()
+    report = flow.report(run_id)
+    assert (report.late_records, report.late_rate) == (2, 0.02)
+    rows = flow.readable().filter("is_late_arrival").project("id").fetchall()
+    assert {int(late[-12:]) for (late,) in rows} == {2, 3}
+    assert list(flow.workspace.settings.published.rglob(f"event_date={day(now - minutes[3] * 60_000)}/*.parquet"))
+    assert flow.decision(run_id).rules == ("healthy",)
+    assert flow.closed()
+
+
+def day(at_ms: int) -> str:
+    """Return the day of a time in UTC."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).date().isoformat()
+
+
+def test_a_run_of_an_unusual_size_calls_a_person_and_is_published(
+    new_flow: Callable[..., Flow], tmp_path: Path
+) -> None:
+    """Measured against the runs before it: none before the first, far too few events in the second."""
+    rule = {"expectation_type": "expect_table_row_count_to_be_between", "within": 0.2, "runs": 5, "min_runs": 1}
+    monitors = {"expectations": [rule | {"severity": "quality"}]}
+    rules = tmp_path / "rules.yml"
+    rules.write_text(yaml.safe_dump({"business_rules": {"monitors": monitors}}), encoding="utf-8")
+    flow = new_flow(rules=str(rules))
+    flow.send(*(customer_event(number) for number in range(40)))
+    assert flow.decision(flow.run()).rules == ("healthy",)
+    flow.send(*(customer_event(number) for number in range(40, 45)))
+    decision = flow.decision(flow.run())
+    assert (decision.rules, decision.escalation_required) == (("run_unusual",), True)
+    assert "32" in decision.reasoning, "the least that would have been usual"
+    assert flow.counts() == {"published": 45}

@@ -1,5 +1,6 @@
 """The ingest job: every event of a real topic ends in one place, whatever it is and whatever dies."""
 
+import glob
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -77,7 +78,7 @@ class Mixed:
     def row(self, place: str, name: str) -> dict[str, Any]:
         """Return what is kept of a record that was set aside."""
         partition, offset = self.at[name]
-        rows = read(f"{self.flow.workspace.settings.home}/{place}/**/*.parquet")
+        rows = read(f"{glob.escape(str(self.flow.workspace.settings.home))}/{place}/**/*.parquet")
         found = rows.filter(f'"partition" = {partition} AND "offset" = {offset}').to_arrow_table().to_pylist()
         assert len(found) == 1
         return dict(found[0])

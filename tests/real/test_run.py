@@ -15,6 +15,7 @@ from embedded.kafka_broker import KafkaBroker
 from mend.contracts.decision import Action
 from orchestration.steps import agent_decide_failure, monitor_kafka, run_spark_job
 from tests.real.conftest import REPOSITORY, Command, Flow, Platform, customer_event
+from tests.real.test_stream import reading, staged
 
 pytestmark = [pytest.mark.spark, pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")]
 
@@ -80,7 +81,7 @@ def test_what_was_staged_is_finished_by_the_next_run(flow: Flow) -> None:
 def test_a_broker_that_dies_in_mid_run_loses_nothing(
     platform: Platform, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """The job fails with one line and is to be tried again; the next run publishes every event, and each once."""
+    """The job fails with one line and is to be tried again, a stream outlives it; every event is published once."""
     broker = KafkaBroker(platform.java, platform.jars.kafka, tmp_path_factory.mktemp("broker"))
     with broker, replace(platform, broker=broker).flow(tmp_path_factory.mktemp("dying")) as flow:
         flow.send(*many(), partition=0)
@@ -101,7 +102,12 @@ def test_a_broker_that_dies_in_mid_run_loses_nothing(
         broker.restart()
         assert monitor_kafka(workspace).facts["lag"] == MANY
         assert flow.run() == job.facts["run_id"]
-        assert flow.counts() == {"published": MANY}
+        with reading(flow):
+            flow.finish(staged(flow, customer_event(MANY)))
+            broker.kill()
+            broker.restart()
+            flow.finish(staged(flow, customer_event(MANY + 1)))
+        assert flow.counts() == {"published": MANY + 2}
         assert flow.closed()
 
 

@@ -3,6 +3,7 @@
 import json
 import struct
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from urllib3 import PoolManager
 from agent.causes import Cause, classify
 from mend.runtime.errors import UserError
 from mend.runtime.schema_registry import RegistryAddress, SchemaRegistry
+from orchestration.backfill import Asked, asked_spans
 from producer.anomalies import Anomalies
 from producer.avro import OWN_SCHEMA, register_schemas, version_path
 from producer.messages import Format
@@ -20,6 +22,7 @@ from spark.failure import explained
 from tests.fake_registry import fake_registry
 from tests.real.conftest import Flow, with_registry
 from tests.real.registry import running_registry
+from tests.real.test_backfill import again
 
 pytestmark = [pytest.mark.spark, pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")]
 
@@ -89,17 +92,20 @@ def post(url: str, subject: str, document: dict[str, Any]) -> int:
 def test_runs_with_a_registry_that_goes_away(new_flow: Callable[..., Flow], tmp_path: Path) -> None:
     """Unknown ids are rejected with their number; without the registry known ids go on, others fail as retriable."""
     with running_registry(tmp_path / "registry.log") as registry:
+        never_read = post(registry.url, "other", {"schema": json.dumps(RECORD)})  # ids are no versions of the files now
         flow, ids = with_registry(new_flow(format="avro"), registry.url, wait_seconds=1.0)
         made = flow.send_customers(
             100, Anomalies(late=0, drift_frequency=10, missing=0), form=Format.AVRO, schema_ids=ids
         )
         flow.send(b"\0" + struct.pack(">I", 4711) + made[0].value[5:])
-        never_read = post(registry.url, "other", {"schema": json.dumps(RECORD)})
         flow.run()
         assert flow.counts() == {"published": 100, "rejected": 1}
         (kept,) = flow.workspace.settings.home.glob("quarantine/run=*/**/*.parquet")
         (reasons,) = pq.ParquetFile(kept).read()["reasons"].to_pylist()
         assert [(one["rule"], one["found"]) for one in reasons] == [("unknown_schema", "schema id 4711")]
+        before = flow.places()
+        again(flow, *asked_spans(flow.workspace, Asked(begin=datetime(2026, 1, 1, tzinfo=UTC))))
+        assert flow.places() == before, "a backfill asks the registry, too"
         registry.kill()
     flow.send_customers(50, form=Format.AVRO, schema_ids=ids, seed=7)
     flow.run()

@@ -3,14 +3,21 @@
 import signal
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from threading import Event
 from typing import Any
 
 import orjson
 import pytest
 
+from mend.runtime.errors import UserError
 from mend.store.tables import RunState
+from orchestration.offsets import check_offsets
+from orchestration.steps import unfinished_runs
+from orchestration.stream import over_gone_offsets
 from tests.real.conftest import Command, Flow, Platform, customer_event
+from tests.real.test_offsets_gone import forget, new_flow_over
 
 pytestmark = [pytest.mark.spark, pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")]
 
@@ -24,6 +31,35 @@ def streaming(command: Command, *options: str) -> Iterator[subprocess.Popen[str]
         finally:
             if process.poll() is None:
                 process.kill()
+
+
+@contextmanager
+def reading(flow: Flow) -> Iterator[Future[None]]:
+    """Run a stream's job in the suite's Spark session, which spares its start; its runs are for the test to finish."""
+    from spark.ingest_job import ingest_forever
+
+    workspace, stop = flow.workspace, Event()
+    with ThreadPoolExecutor() as threads:
+        try:
+            yield threads.submit(
+                ingest_forever, flow.spark, workspace.settings, workspace.pipeline, workspace.rules,
+                trigger=0.2, start=None, stop=stop,
+            )  # fmt: skip
+        finally:
+            stop.set()
+
+
+def staged(flow: Flow, *values: bytes) -> str:
+    """Send events to a stream that reads, and return the run that they become."""
+    workspace = flow.workspace
+    known = {run.run_id for run in workspace.store.runs.recent()}
+    flow.send(*values, partition=0)
+
+    def found() -> list[str]:
+        return [one for one in unfinished_runs(workspace) if one not in known]
+
+    assert flow.command().until(found)
+    return found()[0]
 
 
 def stopped(process: subprocess.Popen[str], number: int = signal.SIGTERM) -> tuple[list[dict[str, Any]], str]:
@@ -68,12 +104,13 @@ def streamed(
 
 
 def test_each_micro_batch_is_a_run(streamed: tuple[Flow, Command, list[dict[str, Any]], str]) -> None:
-    """Report, audit, decision and recount of its own, and a line that says what became of it and how long it took."""
+    """Report, audit, decision, recount and page of its own, and a line that says what became of it and when."""
     flow, _, lines, _ = streamed
     assert [line["events"] for line in lines] == [20, 20, 20]
     for line in lines:
         for name in ("run_report", "ge_results", "agent_decision", "load_validation"):
             assert flow.document(line["run_id"], name)
+        assert line["run_id"] in flow.file(line["run_id"], "run").with_suffix(".html").read_text(encoding="utf-8")
         assert line["stage_seconds"] > 0
         assert line["audit_seconds"] > 0
     assert flow.counts()["published"] == 40
@@ -124,3 +161,31 @@ def test_a_stream_goes_on_after_a_job_that_died(flow: Flow) -> None:
     assert len(flow.workspace.store.runs.failures("customers")) == 1
     assert flow.closed()
     assert command.ended()
+
+
+def test_offsets_that_go_while_a_stream_reads_are_never_passed_over(flow: Flow) -> None:
+    """Deleted between plan and reading: the job fails; then the stream stops, or goes on with the loss on record."""
+    from pyspark.errors import StreamingQueryException
+
+    from spark.failure import explained
+
+    with reading(flow) as job:
+        waiting = [staged(flow, customer_event(number)) for number in range(2)]
+        flow.send(*(customer_event(number) for number in range(2, 12)), partition=0)
+        plan = flow.workspace.layout.checkpoint("customers") / "offsets" / "2"
+        assert flow.command().until(plan.exists)
+        forget(flow, 0, 9)
+        for run_id in waiting:
+            flow.finish(run_id)
+        with pytest.raises(StreamingQueryException) as told:
+            job.result(60)
+    error = explained(str(told.value))
+    with pytest.raises(UserError, match=r"/0 \[2, 9\): 7 offsets are gone.*Nothing was read"):
+        over_gone_offsets(flow.workspace, error)
+    going_on = new_flow_over(flow)
+    assert over_gone_offsets(going_on.workspace, error)
+    (run_id,) = going_on.ingest(check_offsets(going_on.workspace).start)
+    flow.finish(run_id)
+    flow.sent.difference_update({(0, offset) for offset in range(2, 9)})
+    assert flow.closed()
+    assert flow.decision(run_id).rules == ("healthy",)
