@@ -59,7 +59,9 @@ def exact(
     """Return what is true of all rows; only what no footer tells is read."""
     db.execute("SET TimeZone = 'UTC'").fetchall()
     untold = [column for column in columns if column not in footers.nulls]
-    extremes = least_and_most(db.from_arrow(footers.extremes), [*footers.nulls]) | least_and_most(rows, untold)
+    extremes = least_and_most(rows, untold)
+    if footers.nulls:
+        extremes |= least_and_most(db.from_arrow(footers.extremes), [*footers.nulls])
     varied = [column for column, (least, most) in extremes.items() if least != most or column in untold]
     distinct = {column: int(least is not None) for column, (least, _) in extremes.items()}
     distinct |= ask(rows, "approx_count_distinct({})", varied)

@@ -84,7 +84,7 @@ class Pipeline:
     derived: dict[str, str]
     retention: Retention = Retention()
     drift: DriftShares = DriftShares()
-    max_events_per_run: int = 2_000_000
+    max_events_per_run: int = 4_000_000
     sparse: bool = False
     offsets_gone: Literal["stop", "continue"] = "stop"
     trigger: timedelta = timedelta(seconds=30)
@@ -147,7 +147,7 @@ def load_pipeline(path: Path, *, schema: Path | None = None, rules: Path | None 
         derived=texts(file, "derived"),
         retention=retention(file),
         drift=shares(file),
-        max_events_per_run=whole(file, "max_events_per_run", 2_000_000),
+        max_events_per_run=whole(file, "max_events_per_run", 4_000_000),
         sparse=yes_or_no(file, "sparse"),
         offsets_gone=one_of(file, "offsets_gone", ("stop", "continue")),
         trigger=duration(file, "trigger", timedelta(seconds=30)),

@@ -53,7 +53,7 @@ def test_defaults(folder: Path) -> None:
     found = load_pipeline(path)
     assert (found.format, found.mapping, found.derived, found.segments) == ("json", {}, {}, ())
     assert (found.lateness, found.duplicate_horizon) == (timedelta(minutes=15), timedelta(days=7))
-    assert (found.drift.additive, found.drift.breaking, found.max_events_per_run) == (0.001, 0.2, 2_000_000)
+    assert (found.drift.additive, found.drift.breaking, found.max_events_per_run) == (0.001, 0.2, 4_000_000)
 
 
 def test_the_shipped_pipeline_is_good() -> None:
