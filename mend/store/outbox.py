@@ -59,7 +59,7 @@ class Outbox:
     def new(self, limit: int = 1000) -> tuple[Entry, ...]:
         """Return the oldest alerts that nobody looked at; inside a transaction nobody else gets them."""
         wanted = select(*_COLUMNS).where(outbox.c.state == AlertState.NEW).order_by(outbox.c.id).limit(limit)
-        return self._read(wanted.with_for_update(skip_locked=True))
+        return self._read(wanted.with_for_update())
 
     def head(self, key: str) -> Entry | None:
         """Return the newest alert of the key that was told."""
@@ -79,7 +79,7 @@ class Outbox:
         with self.database.transaction() as connection:
             values = {"state": AlertState.TOLD, "alert": alert}
             connection.execute(update(outbox).where(outbox.c.id == entry.id).values(values))
-            self.deliver(entry, due, at)
+            self.deliver_to(entry.id, entry.thread, due, at)
 
     def tell_again(self, head: Entry, alert: Alert, due: Due, at: datetime) -> None:
         """Hand over an alert about the repeats of a told one; it becomes the one that later repeats fold into."""
@@ -88,13 +88,10 @@ class Outbox:
             self.counted(head)
             new = row | {"repeats": 0, "at": at, "last_at": at}
             key: Any = connection.execute(outbox.insert().values(new)).inserted_primary_key
-            self._deliver(int(key[0]), head.thread, due, at)
+            self.deliver_to(int(key[0]), head.thread, due, at)
 
-    def deliver(self, entry: Entry, due: Due, at: datetime) -> None:
+    def deliver_to(self, alert_id: int, thread: str | None, due: Due, at: datetime) -> None:
         """Add channels to an alert; one that it has already stays as it is."""
-        self._deliver(entry.id, entry.thread, due, at)
-
-    def _deliver(self, alert_id: int, thread: str | None, due: Due, at: datetime) -> None:
         with self.database.transaction() as connection:
             for channel, due_at in due.items():
                 row = {"id": uuid4().hex, "alert_id": alert_id, "channel": channel, "thread": thread}
