@@ -16,7 +16,8 @@ def folds(entry: Entry, head: Entry | None, policy: Policy) -> bool:
     over = AlertKind.RESOLVED
     if (entry.alert.kind is over) != (head.alert.kind is over):
         return False
-    soon = entry.at - head.last_at <= policy.deduplicate and entry.at - head.at <= policy.remind
+    since_last = policy.remind if entry.thread else policy.deduplicate
+    soon = entry.at - head.last_at <= since_last and entry.at - head.at <= policy.remind
     return soon and RANK[entry.alert.severity] <= RANK[head.alert.severity]
 
 

@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import delete, exists, or_, select, update
+from sqlalchemy import and_, delete, exists, or_, select, update
 
 from mend.contracts.alert import Alert
 from mend.store.database import Database, insert_once
@@ -67,6 +67,15 @@ class Outbox:
         found = self._read(told.order_by(outbox.c.id.desc()).limit(1))
         return found[0] if found else None
 
+    def head_of(self, cause: str) -> Entry | None:
+        """Return the newest alert of a cause that was told."""
+        return self.head(sha256(cause.encode("utf-8", "replace")).hexdigest())
+
+    def named(self, once: str) -> Entry | None:
+        """Return the alert that was put with this key."""
+        found = self._read(select(*_COLUMNS).where(outbox.c.once == once))
+        return found[0] if found else None
+
     def fold(self, entry: Entry, into: Entry) -> None:
         """Count an alert as a repeat of a told one."""
         more = {"repeats": outbox.c.repeats + 1, "last_at": entry.at}
@@ -105,7 +114,8 @@ class Outbox:
 
     def calm(self, last_before: datetime, begun_before: datetime) -> tuple[Entry, ...]:
         """Return told alerts with untold repeats, of which none came since a time or that began before another."""
-        quiet = or_(outbox.c.last_at < last_before, outbox.c.at < begun_before)
+        # An incident is told at its beginning and its end; in between a reminder is enough.
+        quiet = or_(and_(outbox.c.thread.is_(None), outbox.c.last_at < last_before), outbox.c.at < begun_before)
         wanted = select(*_COLUMNS).where(outbox.c.state == AlertState.TOLD, outbox.c.repeats > 0, quiet)
         return self._read(wanted.order_by(outbox.c.id).with_for_update())
 
