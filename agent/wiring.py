@@ -44,14 +44,15 @@ def store_ports(store: Store, ops: Path, pipeline: str, contract: tuple[MappedFi
     `contract` are the pipeline's own fields, the first version of its mapping.
     """
     from agent.adapters.store import StoreActs, StoreIncidents, StoreMappings
+    from agent.adapters.telling import OutboxNotices, TellingIncidents
     from mend.incidents.log import incident_log
 
     return Ports(
-        incidents=StoreIncidents(incident_log(store, ops)),
+        incidents=TellingIncidents(StoreIncidents(incident_log(store, ops)), store, pipeline),
         mappings=StoreMappings(store.mappings, pipeline, contract),
         quarantine=FileQuarantine(ops.parent / "quarantine"),
         retriggers=FileRetriggers(ops / "retrigger.json"),
-        notices=LogNotices(),
+        notices=OutboxNotices(store, pipeline, now),
         acts=StoreActs(store.decisions),
         clock=now,
     )

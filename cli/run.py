@@ -37,13 +37,14 @@ def run(
     from cli.run_view import unsent
     from cli.spark_choice import spark_for
     from mend.runtime.settings import load_settings
+    from orchestration.alerts import telling
     from orchestration.storage import at_work, refusals_told
     from orchestration.workspace import open_workspace
 
     settings = load_settings()
     platform = spark_for("run_spark_job")
     with refusals_told(), open_workspace(settings, pipeline, platform) as opened, at_work(opened) as workspace:
-        with progress(Console(stderr=True)) as steps:
+        with progress(Console(stderr=True)) as steps, telling(workspace):
             runs = run_everything(workspace, steps)
         pages = [write_page(workspace, one) for one in runs]
         waiting = unsent(workspace.store.dead_letters.owed(workspace.pipeline.name))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from orchestration.workspace import Workspace
 
 OF_A_RUN = ("run_data_quality", "agent_decide", "validate_load")
+TELLING = {"agent_decide", "cleanup_old_data"}
 ONLY_LOOKS = {"monitor_kafka"}
 NAMES = ("monitor_kafka", "run_spark_job", *OF_A_RUN, "cleanup_old_data")
 
@@ -45,6 +46,7 @@ def step(
 
     from cli.spark_choice import spark_for
     from mend.runtime.settings import load_settings
+    from orchestration.alerts import telling
     from orchestration.storage import at_work, refusals_told
     from orchestration.workspace import open_workspace
 
@@ -55,7 +57,13 @@ def step(
     settings = load_settings()
     platform = spark_for(name)
     lock: Callable[[Workspace], AbstractContextManager[Workspace]] = nullcontext if name in ONLY_LOOKS else at_work
-    with refusals_told(), open_workspace(settings, pipeline, platform) as opened, lock(opened) as workspace:
+    tells = name in TELLING and not dry_run
+    with (
+        refusals_told(),
+        open_workspace(settings, pipeline, platform) as opened,
+        lock(opened) as workspace,
+        telling(workspace, alive=name == "cleanup_old_data") if tells else nullcontext(),
+    ):
         result = perform(workspace, name, run_id, dry_run=dry_run)
     typer.echo(
         orjson.dumps(asdict(result)).decode() if as_json else f"{result.step}: {result.outcome}: {result.message}"

@@ -19,6 +19,7 @@ from agent.causes import Cause, classify
 from mend.contracts.decision import Action
 from mend.runtime import clock
 from mend.runtime.errors import UserError
+from orchestration.alerts import give_sign_of_life, send_alerts, telling
 from orchestration.audit_step import import_ahead
 from orchestration.dead_letters import send_dead_letters
 from orchestration.kafka_lag import BrokerAway
@@ -91,7 +92,7 @@ def stream(workspace: Workspace, *, trigger: float, stop: Stop, tell: Tell) -> N
     """
     import_ahead()
     check_offsets(workspace)
-    with graceful(stop):
+    with graceful(stop), telling(workspace, alive=False):
         while not stop.asked.is_set():
             error = one_job(workspace, trigger, stop, tell)
             if error is None:
@@ -99,6 +100,7 @@ def stream(workspace: Workspace, *, trigger: float, stop: Stop, tell: Tell) -> N
             tell(News(kind="failed", message=error))
             if not over_gone_offsets(workspace, error):
                 decide_on_failure(workspace, error)
+                send_alerts(workspace)
                 wait_for_retrigger(workspace, stop)
         cleanup_old_data(workspace)
 
@@ -132,7 +134,10 @@ def read_and_finish(workspace: Workspace, words: list[str], stop: Stop, tell: Te
         tell(News(kind="reading", message=f"reading {workspace.pipeline.topic}"))
         chores = Chores(workspace, log)
         for run_id in staged_runs(process, stop, tell, idle=chores):
-            tell(finish(workspace, run_id))
+            news = finish(workspace, run_id)
+            tell(news)
+            send_alerts(workspace)
+            give_sign_of_life(workspace)
             chores()
         process.wait()
     # A job that ends by itself was not asked to, whatever its exit code says.
@@ -152,6 +157,9 @@ class Chores:
         if monotonic() - self.done > CHORES_SECONDS:
             cleanup_old_data(self.workspace)
             send_dead_letters(self.workspace)
+            send_alerts(self.workspace)
+            if monitor_kafka(self.workspace).facts.get("lag") == 0:
+                give_sign_of_life(self.workspace)
             shorten(self.log)
             self.done = monotonic()
 

@@ -3,11 +3,15 @@
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, SecretStr, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mend.runtime.errors import UserError
+from mend.runtime.redact import hide
+
+LONG_PATH = 24
 
 
 class SinkMode(StrEnum):
@@ -59,6 +63,29 @@ class Settings(BaseSettings):
         description="SQLAlchemy URL of the store (default: SQLite in MEND_HOME/mend.db; PostgreSQL: postgresql+psycopg://…)",
     )
 
+    alert_slack_webhook_url: SecretStr = Field(
+        SecretStr(""), description="Incoming webhook of the Slack channel that alerts go to"
+    )
+    slack_bot_token: SecretStr = Field(
+        SecretStr(""),
+        description="A Slack bot's token, in place of the webhook: an incident is then told in one thread",
+    )
+    slack_channel: str = Field("#data-pipeline", description="Slack channel of the bot")
+    slack_api_url: str = Field("https://slack.com/api/", description="Slack's API, for a proxy of your own")
+    alert_email: str = Field("", description="Who gets alerts by e-mail: ops@example.com,me@example.com")
+    smtp_server: str = Field("", description="Mail server; without one, or localhost, mail is printed to the console")
+    smtp_port: int = Field(587, ge=1, le=65535, description="Its port (465: TLS from the start)")
+    smtp_user: str = Field("", description="User of the mail server")
+    smtp_password: SecretStr = Field(SecretStr(""), description="Password of the mail server")
+    smtp_starttls: bool = Field(default=True, description="False only for a mail catcher that has no TLS")
+    from_email: str = Field("pipeline@dataeng.local", description="Sender of e-mail")
+    alerts_file: Path | None = Field(
+        None, description="Rules of alerts: routes, quiet hours, de-duplication (default: agent/alerts.yml)"
+    )
+    heartbeat_url: SecretStr = Field(
+        SecretStr(""), description="Fetched after each good run; a monitor elsewhere calls you when that stops"
+    )
+
     fault_at: str = Field(
         "", description="Rehearsal of a crash: the point at which a process kills itself (docs/operations.md)"
     )
@@ -95,9 +122,28 @@ class Settings(BaseSettings):
         return self.home / "mend.db"
 
     @property
+    def secrets(self) -> set[str]:
+        """Everything that must not be shown: the secret settings, and the parts of them that tell the secret."""
+        values = [one.get_secret_value() for one in vars(self).values() if isinstance(one, SecretStr)]
+        return {part for value in values for part in (value, *parts_of_url(value))} | set(
+            parts_of_url(self.database_url)
+        )
+
+    @property
     def store_exists(self) -> bool:
         """Whether there may be a store: only the default file's absence can be seen without opening it."""
         return bool(self.database_url) or self.default_store.exists()
+
+
+def parts_of_url(text: str) -> tuple[str, ...]:
+    """Return the password of a URL, as it is and decoded, and a path that only who knows it can use."""
+    try:
+        url = urlsplit(text)
+    except ValueError:
+        return ()
+    password = url.password or ""
+    path = url.path if url.scheme in {"http", "https"} and len(url.path) > LONG_PATH else ""
+    return tuple(part for part in (password, unquote(password), path) if part)
 
 
 def variable(name: str) -> str:
@@ -106,17 +152,29 @@ def variable(name: str) -> str:
 
 
 def load_settings(**overrides: Any) -> Settings:
-    """Read the environment once; a value that is not allowed is one clear line that names its variable."""
+    """Read the environment once; a value that is not allowed is one clear line that names its variable.
+
+    From then on the secrets are masked in all that this process shows.
+    """
     try:
-        return Settings(**overrides)
+        settings = Settings(**overrides)
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]).upper()
+        shown = "(secret)" if is_secret(name) else repr(first["input"])
         raise UserError(
-            f"{name}={first['input']!r} is not usable: {first['msg']}. Correct it in the environment or in .env."
+            f"{name}={shown} is not usable: {first['msg']}. Correct it in the environment or in .env."
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f".env cannot be read ({error}). Correct or remove it.") from error
+    hide(settings.secrets)
+    return settings
+
+
+def is_secret(name: str) -> bool:
+    """Whether a variable holds a secret."""
+    field = Settings.model_fields.get(name.lower())
+    return name == "DATABASE_URL" or (field is not None and field.annotation is SecretStr)
 
 
 def env_example() -> str:

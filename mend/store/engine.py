@@ -13,14 +13,17 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from mend.runtime.errors import UserError
 from mend.runtime.nearest import nearest
+from mend.store.beats import Beats
 from mend.store.database import BEGIN, Database
 from mend.store.dead_letters import DeadLetterSends
 from mend.store.decisions import Decisions
+from mend.store.deliveries import Deliveries
 from mend.store.incidents import SqlIncidents
 from mend.store.ledger import Ledger
 from mend.store.losses import Losses
 from mend.store.mappings import Mappings
 from mend.store.migrate import prepare
+from mend.store.outbox import Outbox
 from mend.store.proofs import Proofs
 from mend.store.runs import Runs
 from mend.store.topics import Topics
@@ -51,6 +54,9 @@ class Store:
     losses: Losses
     topics: Topics
     proofs: Proofs
+    outbox: Outbox
+    deliveries: Deliveries
+    beats: Beats
 
     def transaction(self) -> AbstractContextManager[Connection]:
         """Make everything inside the `with` one transaction: kept as a whole at its end, or not at all.
@@ -91,6 +97,9 @@ def open_store(url: str) -> Store:
         losses=Losses(database),
         topics=Topics(database),
         proofs=Proofs(database),
+        outbox=Outbox(database),
+        deliveries=Deliveries(database),
+        beats=Beats(database),
     )
 
 

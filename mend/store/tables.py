@@ -16,6 +16,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from mend.contracts.alert import Alert
 from mend.contracts.decision import DecisionResult, ToolResult
 from mend.contracts.incident import IncidentStatus, Severity
 from mend.contracts.mapping import Mapping
@@ -23,7 +24,7 @@ from mend.contracts.quality import QualityResults
 from mend.contracts.report import RunReport
 from mend.store.columns import Document, FreeText, UtcDateTime, choice
 
-REVISION = "0004"
+REVISION = "0005"
 """The newest migration; a test holds it equal to the files in migrations/versions."""
 
 VERSION_TABLE = "mend_version"
@@ -230,4 +231,72 @@ proofs = Table(
     Column("from_offset", BigInteger, nullable=False),
     Column("verified_through", BigInteger, nullable=False),
     Column("verified_at", UtcDateTime, nullable=False),
+)
+
+
+class AlertState(StrEnum):
+    """Where an alert of the outbox stands: waits to be looked at, told, or counted as a repeat of a told one."""
+
+    NEW = "new"
+    TOLD = "told"
+    FOLDED = "folded"
+
+
+class DeliveryState(StrEnum):
+    """Where a delivery stands. A parked one was tried for days, and waits for a person."""
+
+    WAITING = "waiting"
+    SENT = "sent"
+    PARKED = "parked"
+
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("once", String(NAME), unique=True),
+    Column("fold_key", String(NAME), nullable=False),
+    Column("thread", String(NAME)),
+    Column("alert", Document(Alert), nullable=False),
+    Column("state", choice(AlertState), nullable=False),
+    Column("repeats", Integer, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("last_at", UtcDateTime, nullable=False),
+    Index(None, "state", "fold_key"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", String(NAME), primary_key=True),
+    Column("alert_id", Integer, ForeignKey("outbox.id", ondelete="CASCADE"), nullable=False),
+    Column("channel", String(NAME), nullable=False),
+    Column("thread", String(NAME)),
+    Column("state", choice(DeliveryState), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("due_at", UtcDateTime, nullable=False),
+    Column("sent_at", UtcDateTime),
+    Column("reference", String(NAME)),
+    Column("error", FreeText),
+    UniqueConstraint("alert_id", "channel"),
+    Index(None, "state", "channel"),
+    Index(None, "thread", "channel"),
+)
+
+alert_channels = Table(
+    "alert_channels",
+    metadata,
+    Column("channel", String(NAME), primary_key=True),
+    Column("worker", String(NAME)),
+    Column("leased_until", UtcDateTime),
+    Column("next_at", UtcDateTime),
+    Column("failures", Integer, nullable=False),
+)
+
+beats = Table(
+    "beats",
+    metadata,
+    Column("pipeline", String(NAME), primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
 )

@@ -20,6 +20,11 @@ VARIABLES = {
     "SPARK_CHECKPOINT_LOCATION": "spark_checkpoint_location", "SNOWFLAKE_ACCOUNT": "snowflake_account",
     "PROCESSING_DURATION_MINUTES": "processing_duration_minutes", "DATABASE_URL": "database_url",
     "FAULT_AT": "fault_at",
+    "ALERT_SLACK_WEBHOOK_URL": "alert_slack_webhook_url", "SLACK_BOT_TOKEN": "slack_bot_token",
+    "SLACK_CHANNEL": "slack_channel", "SLACK_API_URL": "slack_api_url", "ALERT_EMAIL": "alert_email",
+    "SMTP_SERVER": "smtp_server", "SMTP_PORT": "smtp_port", "SMTP_USER": "smtp_user", "SMTP_PASSWORD": "smtp_password",
+    "SMTP_STARTTLS": "smtp_starttls", "FROM_EMAIL": "from_email", "ALERTS_FILE": "alerts_file",
+    "HEARTBEAT_URL": "heartbeat_url",
     "SCHEMA_REGISTRY_URL": "schema_registry_url", "SCHEMA_REGISTRY_WAIT_SECONDS": "schema_registry_wait_seconds",
 }  # fmt: skip
 
@@ -66,6 +71,12 @@ VALUES: dict[str, tuple[str, Any]] = {
     "SPARK_MASTER": ("spark://spark-master:7077",) * 2, "SPARK_CHECKPOINT_LOCATION": ("/c", Path("/c")),
     "SNOWFLAKE_ACCOUNT": ("xy12345",) * 2, "PROCESSING_DURATION_MINUTES": ("5", 5),
     "DATABASE_URL": ("postgresql+psycopg://x/y",) * 2, "FAULT_AT": ("published:3",) * 2,
+    "ALERT_SLACK_WEBHOOK_URL": ("https://h/s", SecretStr("https://h/s")), "SLACK_CHANNEL": ("#ops",) * 2,
+    "SLACK_BOT_TOKEN": ("xoxb-1", SecretStr("xoxb-1")), "SLACK_API_URL": ("http://proxy/",) * 2,
+    "ALERT_EMAIL": ("ops@example.com",) * 2, "SMTP_SERVER": ("mail",) * 2, "SMTP_PORT": ("25", 25),
+    "SMTP_USER": ("u",) * 2, "SMTP_PASSWORD": ("hidden", SecretStr("hidden")), "SMTP_STARTTLS": ("false", False),
+    "FROM_EMAIL": ("a@b.example",) * 2, "ALERTS_FILE": ("/a.yml", Path("/a.yml")),
+    "HEARTBEAT_URL": ("https://hc/1", SecretStr("https://hc/1")),
     "KAFKA_TIMEOUT_SECONDS": ("5", 5), "SCHEMA_REGISTRY_WAIT_SECONDS": ("5", 5.0),
     "SCHEMA_REGISTRY_URL": ("http://u:p@registry:8081", SecretStr("http://u:p@registry:8081")),
 }  # fmt: skip

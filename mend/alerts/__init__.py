@@ -1,0 +1,1 @@
+"""Messages to people: what they say, and how they arrive."""

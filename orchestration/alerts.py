@@ -1,0 +1,70 @@
+"""What a run does for alerts at its end: sends what waits, and gives its sign of life."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from mend.alerts.courier import Courier, Tally
+from mend.alerts.policy import Policy, default_or
+from mend.alerts.wiring import alerts_file, channels_of
+from mend.runtime import clock
+from mend.runtime.errors import UserError
+from mend.runtime.heartbeat import ping
+from mend.runtime.logging import get_logger
+from mend.runtime.settings import Settings
+from mend.store.engine import Store
+from orchestration.workspace import Workspace
+
+A_MOMENT = timedelta(seconds=5)
+PING_PAUSE = timedelta(minutes=1)
+
+
+def send_alerts(workspace: Workspace, budget: timedelta = A_MOMENT) -> None:
+    """Send what is due, for a moment: what is not sent now is sent by the next run or by `mend alerts send`.
+
+    Trouble with alerts is logged, and never what a run fails of.
+    """
+    try:
+        courier(workspace.settings, workspace.store).work(budget)
+    except UserError as error:
+        get_logger().error("alerts_not_sent", error=str(error))
+
+
+@contextmanager
+def telling(workspace: Workspace, *, alive: bool = True) -> Iterator[None]:
+    """Send at the end of the work what it has to tell, also when it fails; if it does not, give a sign of life."""
+    try:
+        yield
+        if alive:
+            give_sign_of_life(workspace)
+    finally:
+        send_alerts(workspace)
+
+
+def courier(settings: Settings, store: Store) -> Courier:
+    """Return a worker; with rules that cannot be read it works by the built-in ones, and says so."""
+    try:
+        policy = default_or(alerts_file(settings))
+    except UserError as error:
+        get_logger().error("alert_rules_unusable", error=str(error))
+        policy = Policy()
+    return Courier(store=store, channels=channels_of(settings), policy=policy)
+
+
+def give_sign_of_life(workspace: Workspace) -> None:
+    """Note that everything in the topic is settled, and tell the monitor elsewhere, at most once a minute."""
+    store, name, now = workspace.store, workspace.pipeline.name, clock.now()
+    try:
+        last = store.beats.last().get(name)
+        if last is not None and now - PING_PAUSE < last <= now:
+            return
+        store.beats.beat(name, now)
+    except UserError as error:
+        get_logger().error("no_sign_of_life", error=str(error))
+        return
+    ping(workspace.settings.heartbeat_url.get_secret_value())
+
+
+def work(settings: Settings, store: Store, budget: timedelta) -> Tally:
+    """Do one pass of the worker by itself."""
+    return courier(settings, store).work(budget)
