@@ -12,6 +12,7 @@ from bench import (
     consumer,
     data_path,
     empty_run,
+    fingerprints,
     latency,
     orders,
     producer,
@@ -37,6 +38,7 @@ BENCHES: tuple[Callable[[Wish], dict[str, Any]], ...] = (
     orders.measure,
     empty_run.measure,
     latency.measure,
+    fingerprints.measure,
 )
 
 
