@@ -21,9 +21,10 @@ from mend.contracts.incident import IncidentStatus, Severity
 from mend.contracts.mapping import Mapping
 from mend.contracts.quality import QualityResults
 from mend.contracts.report import RunReport
+from mend.contracts.task_event import Answer, TaskEvent
 from mend.store.columns import Document, FreeText, UtcDateTime, choice
 
-REVISION = "0004"
+REVISION = "0005"
 """The newest migration; a test holds it equal to the files in migrations/versions."""
 
 VERSION_TABLE = "mend_version"
@@ -88,6 +89,7 @@ runs = Table(
     Column("epoch", Integer, nullable=False, server_default="0"),
     UniqueConstraint("query_id", "batch_id"),
     Index(None, "pipeline", "opened_at"),
+    Index(None, "outcome", "pipeline", "opened_at", "ended_at"),  # the metrics count runs in it, not in their reports
 )
 
 failures = Table(
@@ -127,7 +129,8 @@ decisions = Table(
     # No foreign key: a report that a user hands in may name a run that this store never saw.
     Column("run_id", String(NAME), index=True),
     Column("name", String(NAME), nullable=False),
-    Column("decided_at", UtcDateTime, nullable=False),
+    Column("decided_at", UtcDateTime, nullable=False, index=True),
+    Column("recorded_at", UtcDateTime),
     Column("evidence_hash", String(NAME)),
     Column("matrix_hash", String(NAME)),
     Column("result", Document(DecisionResult), nullable=False),
@@ -138,7 +141,7 @@ actions = Table(
     metadata,
     Column("key", String(NAME), primary_key=True),
     Column("run_id", String(NAME), index=True),
-    Column("action", String(NAME), nullable=False),
+    Column("action", String(NAME), nullable=False, index=True),
     Column("target", FreeText),
     Column("result", Document(ToolResult), nullable=False),
     Column("at", UtcDateTime, nullable=False),
@@ -230,4 +233,18 @@ proofs = Table(
     Column("from_offset", BigInteger, nullable=False),
     Column("verified_through", BigInteger, nullable=False),
     Column("verified_at", UtcDateTime, nullable=False),
+)
+
+task_events = Table(
+    "task_events",
+    metadata,
+    Column("id", String(NAME), primary_key=True),
+    Column("pipeline", String(NAME), nullable=False),
+    Column("task", String(NAME), nullable=False),
+    Column("cause", String(NAME)),
+    Column("received_at", UtcDateTime, nullable=False),
+    Column("event", Document(TaskEvent), nullable=False),
+    Column("answer", Document(Answer)),
+    Index(None, "pipeline", "task", "received_at"),
+    Index(None, "pipeline", "cause", "received_at"),
 )
