@@ -20,9 +20,11 @@ from mend.store.incidents import SqlIncidents
 from mend.store.ledger import Ledger
 from mend.store.losses import Losses
 from mend.store.mappings import Mappings
+from mend.store.measures import Measures
 from mend.store.migrate import prepare
 from mend.store.proofs import Proofs
 from mend.store.runs import Runs
+from mend.store.task_events import TaskEvents
 from mend.store.topics import Topics
 
 DRIVERS = {
@@ -51,6 +53,8 @@ class Store:
     losses: Losses
     topics: Topics
     proofs: Proofs
+    task_events: TaskEvents
+    measures: Measures
 
     def transaction(self) -> AbstractContextManager[Connection]:
         """Make everything inside the `with` one transaction: kept as a whole at its end, or not at all.
@@ -91,6 +95,8 @@ def open_store(url: str) -> Store:
         losses=Losses(database),
         topics=Topics(database),
         proofs=Proofs(database),
+        task_events=TaskEvents(database),
+        measures=Measures(database),
     )
 
 

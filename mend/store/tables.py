@@ -87,9 +87,12 @@ runs = Table(
     Column("error", FreeText),
     Column("cause", FreeText),
     Column("epoch", Integer, nullable=False, server_default="0"),
+    Column("verdict", String(16)),
     UniqueConstraint("query_id", "batch_id"),
     Index(None, "pipeline", "opened_at"),
-    Index(None, "outcome", "pipeline", "opened_at", "ended_at"),  # the metrics count runs in it, not in their reports
+    Index(
+        None, "outcome", "pipeline", "verdict", "opened_at", "ended_at"
+    ),  # the metrics count runs in it, not in their reports
 )
 
 failures = Table(

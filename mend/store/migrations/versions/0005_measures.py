@@ -9,13 +9,17 @@ down_revision = "0004"
 NAME = sa.String(255)
 TIME = sa.DateTime(timezone=True)
 INDEXES = {
-    "ix_runs_outcome_pipeline_opened_at_ended_at": ("runs", ["outcome", "pipeline", "opened_at", "ended_at"]),
+    "ix_runs_outcome_pipeline_verdict_opened_at_ended_at": (
+        "runs",
+        ["outcome", "pipeline", "verdict", "opened_at", "ended_at"],
+    ),
     "ix_decisions_decided_at": ("decisions", ["decided_at"]),
     "ix_actions_action": ("actions", ["action"]),
 }
 
 
 def upgrade() -> None:
+    op.add_column("runs", sa.Column("verdict", sa.String(16)))
     op.add_column("decisions", sa.Column("recorded_at", TIME))
     for name, (table, columns) in INDEXES.items():
         op.create_index(name, table, columns)
@@ -39,3 +43,4 @@ def downgrade() -> None:
     for name, (table, _columns) in INDEXES.items():
         op.drop_index(name, table)
     op.drop_column("decisions", "recorded_at")
+    op.drop_column("runs", "verdict")
