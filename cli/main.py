@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from cli import (
+    agent,
     backfill,
     contract,
     demo,
@@ -40,6 +41,7 @@ for module in (demo, init, run, backfill, stream, step, status, prove, report, d
     module.register(cli)
 cli.add_typer(pipeline.cli, name="pipeline")
 cli.add_typer(contract.cli, name="contract")
+cli.add_typer(agent.cli, name="agent")
 
 
 @cli.callback()
