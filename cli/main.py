@@ -17,6 +17,7 @@ from cli import (
     report,
     reset,
     run,
+    serve_metrics,
     setup,
     status,
     step,
@@ -37,7 +38,7 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for module in (demo, init, run, backfill, stream, step, status, prove, report, doctor, setup, reset):
+for module in (demo, init, run, backfill, stream, step, status, prove, report, doctor, setup, reset, serve_metrics):
     module.register(cli)
 cli.add_typer(pipeline.cli, name="pipeline")
 cli.add_typer(contract.cli, name="contract")

@@ -49,6 +49,7 @@ class DecisionFacts:
     rules: tuple[str, ...]
     decided_by: str
     escalated: bool
+    model_asked: bool
 
 
 class Measures:
@@ -105,11 +106,22 @@ class Measures:
     def decisions_after(self, last: int, limit: int = 5_000) -> list[DecisionFacts]:
         """Return the next decisions after an id, in the order of their ids, without reading the rest of them."""
         document = as_type(decisions.c.result, JSON)
-        facts = (document["rules"], document["decided_by"].as_string(), document["escalation_required"].as_boolean())
+        facts = (
+            document["rules"],
+            document["decided_by"].as_string(),
+            document["escalation_required"].as_boolean(),
+            document["model_seconds"].as_float(),
+        )
         wanted = select(decisions.c.id, *facts).where(decisions.c.id > last).order_by(decisions.c.id).limit(limit)
         return [
-            DecisionFacts(id=number, rules=tuple(rules or ()), decided_by=who or "rules", escalated=bool(escalated))
-            for number, rules, who, escalated in self._rows(wanted)
+            DecisionFacts(
+                id=number,
+                rules=tuple(rules or ()),
+                decided_by=who or "rules",
+                escalated=bool(escalated),
+                model_asked=thought is not None,
+            )
+            for number, rules, who, escalated, thought in self._rows(wanted)
         ]
 
     def decisions_since(self, since: datetime) -> tuple[MadeDecision, ...]:
