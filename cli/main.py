@@ -11,6 +11,7 @@ from cli import (
     contract,
     demo,
     doctor,
+    event,
     init,
     pipeline,
     prove,
@@ -43,6 +44,7 @@ for module in (demo, init, run, backfill, stream, step, status, prove, report, d
 cli.add_typer(pipeline.cli, name="pipeline")
 cli.add_typer(contract.cli, name="contract")
 cli.add_typer(agent.cli, name="agent")
+cli.add_typer(event.cli, name="event")
 
 
 @cli.callback()

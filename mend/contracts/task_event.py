@@ -24,7 +24,7 @@ class Strategy(StrEnum):
 
 
 class Safety(StrEnum):
-    """How a strategy is taken: safe by itself, risky as the configuration says, unsafe by a person."""
+    """Who sees to it that a strategy is taken: Mend (safe), the configuration (risky), a person (unsafe)."""
 
     SAFE = "safe"
     RISKY = "risky"
@@ -59,7 +59,7 @@ class TaskEvent:
     dag_id: Name | None = None
     id: Name | None = None
     timestamp: Name | None = None
-    new_fields: dict[Name, Name] = field(default_factory=dict)
+    new_fields: dict[Name, Literal["string", "long", "double", "boolean"]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +75,7 @@ class Assessment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """What is the matter and what may be done. `by` says who found it."""
+    """What is the matter and what may be done."""
 
     __pydantic_config__ = STRICT
     pattern: str
@@ -84,15 +84,14 @@ class Diagnosis:
     confidence: Annotated[float, Ge(0), Le(1)]
     strategy: Strategy
     safety: Safety
-    by: Literal["pattern", "model"] = "pattern"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What came of an event: the assessment, the diagnosis, the decision about it and whether it helped.
 
-    `strategy` is what is really done, or waits: None where the event is only watched. `waits` says that a person has
-    to approve it. `rollback` says what was taken back.
+    `strategy` is None where the event is only watched. `waits` says that a person may still approve it. `mapping` is
+    the version that the schema's update made, `rollback` says what was taken back because it did not help.
     """
 
     __pydantic_config__ = STRICT
@@ -105,4 +104,5 @@ class Answer:
     reasoning: str = ""
     effect: Effect = Effect.NOTHING_DONE
     effect_at: str | None = None
+    mapping: Count | None = None
     rollback: str | None = None

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 
 from mend.contracts.task_event import Answer, TaskEvent
 from mend.store.database import Database, insert_once
@@ -60,12 +60,6 @@ class TaskEvents:
         """Return the newest events of a task, newest first."""
         wanted = select(*_COLUMNS).where(task_events.c.pipeline == pipeline, task_events.c.task == task)
         return self._all(wanted.order_by(task_events.c.received_at.desc(), task_events.c.id).limit(limit))
-
-    def count_cause(self, pipeline: str, cause: str, since: datetime) -> int:
-        """Count the failures of one cause since a time, whatever task they are of."""
-        about = (task_events.c.pipeline == pipeline, task_events.c.cause == cause, task_events.c.received_at >= since)
-        with self.database.reading() as connection:
-            return connection.scalar(select(func.count()).where(*about)) or 0
 
     def recent(self, limit: int = 20) -> tuple[KeptEvent, ...]:
         """Return the newest events, newest first."""

@@ -13,7 +13,6 @@ INDEXES = {
         "runs",
         ["outcome", "pipeline", "verdict", "opened_at", "ended_at"],
     ),
-    "ix_decisions_decided_at": ("decisions", ["decided_at"]),
     "ix_actions_action": ("actions", ["action"]),
 }
 
@@ -35,7 +34,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_task_events"),
     )
     op.create_index("ix_task_events_pipeline_task_received_at", "task_events", ["pipeline", "task", "received_at"])
-    op.create_index("ix_task_events_pipeline_cause_received_at", "task_events", ["pipeline", "cause", "received_at"])
 
 
 def downgrade() -> None:
