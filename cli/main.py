@@ -23,6 +23,7 @@ from cli import (
     status,
     step,
     stream,
+    watch,
 )
 from mend.runtime.errors import UserError
 
@@ -39,7 +40,22 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for module in (demo, init, run, backfill, stream, step, status, prove, report, doctor, setup, reset, serve_metrics):
+for module in (
+    demo,
+    init,
+    run,
+    backfill,
+    stream,
+    step,
+    status,
+    prove,
+    report,
+    doctor,
+    setup,
+    reset,
+    serve_metrics,
+    watch,
+):
     module.register(cli)
 cli.add_typer(pipeline.cli, name="pipeline")
 cli.add_typer(contract.cli, name="contract")

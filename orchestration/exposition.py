@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 
 from mend.store.database import StoreUnavailable
 from mend.store.engine import Store
+from mend.store.measures import SettledRuns
 from mend.store.tables import Outcome
 
 STATUS = {Outcome.PUBLISHED: "success", Outcome.HELD: "held"}
@@ -72,37 +73,38 @@ class StoreCollector(Collector):
     def families(self) -> Iterator[Metric]:
         """Yield what the store and the last look at the broker say."""
         self.tally.go_on(self.store)
-        yield from known_names(self.store, self.tally)
+        runs = self.store.measures.settled(BUCKETS)
+        yield from known_names(self.store, self.tally, runs)
         yield from decided(self.tally)
+        yield from ended(runs)
         yield from stored(self.store)
         yield from lag(self.ops / "kafka_monitoring.json")
 
 
-def known_names(store: Store, tally: Tally) -> Iterator[Metric]:
+def known_names(store: Store, tally: Tally, runs: list[SettledRuns]) -> Iterator[Metric]:
     """Yield the metrics whose names users' dashboards have."""
     measures, failures = store.measures, store.measures.failures()
     ends = dict.fromkeys(STATUS.values(), 0.0) | {"failed": float(sum(many for *_, many in failures))}
-    for _pipeline, outcome, _verdict, many in measures.runs():
-        ends[STATUS[outcome]] += many
+    for one in runs:
+        ends[STATUS[one.outcome]] += one.count
     yield counter("shp_pipeline_runs", "Settled runs, and jobs that failed", ("status",), by_name(ends))
     types = summed((cause or "unknown", many) for _, cause, many in failures)
     yield counter("shp_pipeline_errors", "Failed jobs by their cause", ("type",), by_name(types))
     done = sum(many for tool, many in measures.actions() if tool in REMEDIES)
     attempts = {"success": float(done), "failed": float(tally.rules[ACT_FAILED])}
     yield counter("shp_healing_attempts", "Remedies: done, or failed in the act", ("status",), by_name(attempts))
-    yield durations(store)
+    yield durations(runs)
     yield cost(tally)
-    last = [at for _, at in measures.last_ends()]
-    newest: Samples = {(): max(last).timestamp()} if last else {}
+    newest: Samples = {(): max(one.last_end for one in runs).timestamp()} if runs else {}
     yield gauge("shp_last_run_timestamp_seconds", "End of the newest settled run", (), newest)
 
 
-def durations(store: Store) -> Metric:
+def durations(runs: list[SettledRuns]) -> Metric:
     """Return how long settled runs took from their opening."""
-    counts, total = store.measures.durations(BUCKETS)
-    bounds = [*(str(one) for one in BUCKETS), "+Inf"]
+    counts = [sum(one.within[at] for one in runs) for at in range(len(BUCKETS))]
+    buckets = [*zip(map(str, BUCKETS), counts, strict=True), ("+Inf", sum(one.count for one in runs))]
     family = HistogramMetricFamily("shp_pipeline_duration_seconds", "From the opening of a run to its settled rows")
-    family.add_metric([], buckets=list(zip(bounds, counts, strict=True)), sum_value=total)
+    family.add_metric([], buckets=buckets, sum_value=sum(one.seconds for one in runs))
     return family
 
 
@@ -119,17 +121,22 @@ def decided(tally: Tally) -> Iterator[Metric]:
     yield counter("mend_escalations", "Decisions that called a person", (), {(): float(tally.escalated)})
 
 
+def ended(runs: list[SettledRuns]) -> Iterator[Metric]:
+    """Yield what is known of the runs beside the names that users know."""
+    verdicts = summed((one.verdict, one.count) for one in runs)
+    yield counter("mend_audit_verdicts", "Settled runs by the verdict of their audit", ("verdict",), by_name(verdicts))
+    by_pipeline = sorted(runs, key=lambda one: one.last_end)
+    ends: Samples = {(one.pipeline,): one.last_end.timestamp() for one in by_pipeline}
+    yield gauge("mend_last_run_timestamp_seconds", "End of the newest settled run", ("pipeline",), ends)
+
+
 def stored(store: Store) -> Iterator[Metric]:
     """Yield what the tables hold."""
     measures = store.measures
-    verdicts = summed((verdict or "unknown", many) for *_, verdict, many in measures.runs())
-    yield counter("mend_audit_verdicts", "Settled runs by the verdict of their audit", ("verdict",), by_name(verdicts))
     yield counter("mend_events", "Events of settled runs by their place", ("place",), by_name(measures.events()))
     yield counter("mend_acts", "Acts that were done", ("tool",), by_name(dict(measures.actions())))
     tasks = summed((cause or "unknown", many) for cause, many in measures.task_failures())
     yield counter("mend_task_failures", "Failed tasks that others reported", ("type",), by_name(tasks))
-    ends: Samples = {(pipeline,): at.timestamp() for pipeline, at in measures.last_ends()}
-    yield gauge("mend_last_run_timestamp_seconds", "End of the newest settled run", ("pipeline",), ends)
     incidents = dict(measures.open_incidents())
     yield gauge("mend_open_incidents", "Incidents that have not ended", ("severity",), by_name(incidents))
     owed = summed((one.topic, one.events) for one in store.dead_letters.owed(None))

@@ -19,6 +19,19 @@ PLACES = ("published", "held", "rejected", "dead_letter", "duplicate")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SettledRuns:
+    """Runs with the same pipeline, outcome and verdict; `within` counts those that took at most each bound's seconds."""
+
+    pipeline: str
+    outcome: Outcome
+    verdict: str
+    count: int
+    last_end: datetime
+    seconds: float
+    within: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunEnd:
     """A run whose rows were settled."""
 
@@ -58,24 +71,33 @@ class Measures:
     def __init__(self, database: Database) -> None:
         self.database = database
 
-    def runs(self) -> list[tuple[str, Outcome, str | None, int]]:
-        """Return pipeline, outcome, audit's verdict and count of the settled runs; read from an index alone."""
+    def settled(self, bounds: tuple[float, ...]) -> list[SettledRuns]:
+        """Count the settled runs by pipeline, outcome and audit's verdict; one pass over an index alone."""
         key = (runs.c.pipeline, runs.c.outcome, runs.c.verdict)
-        return self._rows(select(*key, func.count()).where(runs.c.outcome.in_(SETTLED)).group_by(*key))
-
-    def last_ends(self) -> list[tuple[str, datetime]]:
-        """Return when the newest settled run of each pipeline ended."""
-        wanted = select(runs.c.pipeline, func.max(runs.c.ended_at)).where(runs.c.outcome.in_(SETTLED))
-        return self._rows(wanted.group_by(runs.c.pipeline))
-
-    def durations(self, bounds: tuple[float, ...]) -> tuple[list[int], float]:
-        """Return how many settled runs took at most each bound, then all of them, and the sum; seconds."""
         with self.database.reading() as connection:
             took = seconds_between(connection, runs.c.opened_at, runs.c.ended_at)
             within = [func.sum(case((took <= bound, 1), else_=0)) for bound in bounds]
-            wanted = select(*within, func.count(), func.sum(took)).where(runs.c.outcome.in_(SETTLED))
-            *counts, total = connection.execute(wanted).one()
-        return [int(one or 0) for one in counts], float(total or 0)
+            figures = (func.count(), func.max(runs.c.ended_at), func.sum(took), *within)
+            wanted = select(*key, *figures).where(runs.c.outcome.in_(SETTLED)).group_by(*key)
+            return [
+                SettledRuns(
+                    pipeline=pipeline,
+                    outcome=outcome,
+                    verdict=verdict or "unknown",
+                    count=count,
+                    last_end=last,
+                    seconds=float(total),
+                    within=tuple(counts),
+                )
+                for pipeline, outcome, verdict, count, last, total, *counts in connection.execute(wanted)
+            ]
+
+    def last_end(self, pipeline: str) -> datetime | None:
+        """Return when the pipeline's newest settled run ended."""
+        about = (runs.c.pipeline == pipeline, runs.c.outcome.in_(SETTLED))
+        with self.database.reading() as connection:
+            found: datetime | None = connection.scalar(select(func.max(runs.c.ended_at)).where(*about))
+            return found
 
     def events(self) -> dict[str, int]:
         """Return how many events of settled runs went to each place."""
