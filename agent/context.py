@@ -10,11 +10,27 @@ from agent.causes import Cause
 from agent.sanity import Anomaly, Problem, anomaly, moment, quality_anomaly, report_anomaly
 from mend.contracts import codec
 from mend.contracts.codec import STRICT, ContractError
+from mend.contracts.incident import Severity
 from mend.contracts.quality import QualityResults
 from mend.contracts.report import ALIASES, RunReport
 
 T = TypeVar("T")
 DOCUMENTS = ("run_report", "ge_results")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedTask:
+    """A task of another system that failed, and what its diagnosis says (see mend/contracts/task_event.py)."""
+
+    __pydantic_config__ = STRICT
+    event: str
+    dag_id: str
+    task_id: str
+    pattern: str
+    severity: Severity
+    root_cause: str
+    suggestions: tuple[str, ...] = ()
+    strategy: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +41,7 @@ class History:
     cause. `run_id` is the run that the question is about: with it, documents of another run are refused.
     `open_storms` are the partitions (topic/number) for whose storm of bad events a person was called already.
     `pipeline_config` may set limits of the matrix for this pipeline, under their names or below `monitoring`.
+    `failed_task` is set when the question is about a task of another system.
     """
 
     __pydantic_config__ = STRICT
@@ -37,6 +54,7 @@ class History:
     retriggers: Annotated[int, Ge(0)] = 0
     job_status: Literal["success", "failed"] | None = None
     job_cause: Cause | None = None
+    failed_task: FailedTask | None = None
 
 
 HISTORY = tuple(one.name for one in fields(History))

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from agent import matrix as table
-from agent.context import DecisionContext
+from agent.context import DecisionContext, FailedTask
 from agent.matrix import Matrix, Rule, Verdict
 from agent.phrases import clean
 from agent.sanity import moment
@@ -199,10 +199,12 @@ def retrigger(context: DecisionContext, signals: Signals) -> Act:
     now = moment(context.timestamp)
     failed = signals.job_status is JobStatus.FAILED and now is not None
     start = (now + BACK_OFF * 2**context.retriggers).isoformat() if failed and now else None
+    other = context.failed_task
+    dag, task = (other.dag_id, other.task_id) if other else (DAG, TASK)
     return Act(
         tool="retrigger_task",
-        target=f"{DAG}.{TASK} #{context.retriggers + 1}",  # the next try of the same run is another act
-        params={"dag_id": DAG, "task_id": TASK, "execution_date": start},
+        target=f"{dag}.{task} #{context.retriggers + 1}",  # the next try of the same run is another act
+        params={"dag_id": dag, "task_id": task, "execution_date": start},
     )
 
 
@@ -248,6 +250,8 @@ def escalation(
         "recent_incidents": list(context.recent_incidents[:MOST_INCIDENTS]),
         "evidence_hash": decision.evidence_hash,
     }
+    if context.failed_task:
+        return call_about(context.failed_task, decision, facts)
     return Act(
         tool="escalate_incident",
         target=rule.id,
@@ -256,6 +260,23 @@ def escalation(
             "context": facts,
             "severity": rule.severity.value,
             "incident_type": rule.id,
+        },
+    )
+
+
+def call_about(task: FailedTask, decision: DecisionResult, facts: dict[str, Any]) -> Act:
+    """Call a person about a task of another system; of a task and a pattern one incident is open at a time."""
+    name = f"{task.dag_id}.{task.task_id}"
+    summary = f"{name} failed: {task.root_cause} {decision.reasoning} See: mend event show {task.event}"
+    return Act(
+        tool="escalate_incident",
+        target=task.pattern,
+        params={
+            "summary": summary,
+            "context": facts | {"failed_task": codec.to_dict(task)},
+            "severity": task.severity.value,
+            "incident_type": "task_failure",
+            "cause": f"task:{name}:{task.pattern}",
         },
     )
 

@@ -6,21 +6,25 @@ from typing import Annotated
 import typer
 
 from cli import (
+    agent,
     alerts,
     backfill,
     contract,
     demo,
     doctor,
+    event,
     init,
     pipeline,
     prove,
     report,
     reset,
     run,
+    serve_metrics,
     setup,
     status,
     step,
     stream,
+    watch,
 )
 from mend.runtime.errors import UserError
 
@@ -37,11 +41,28 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for module in (demo, init, run, backfill, stream, step, status, prove, report, doctor, setup, reset):
+for module in (
+    demo,
+    init,
+    run,
+    backfill,
+    stream,
+    step,
+    status,
+    prove,
+    report,
+    doctor,
+    setup,
+    reset,
+    serve_metrics,
+    watch,
+):
     module.register(cli)
 cli.add_typer(pipeline.cli, name="pipeline")
 cli.add_typer(contract.cli, name="contract")
 cli.add_typer(alerts.cli, name="alerts")
+cli.add_typer(agent.cli, name="agent")
+cli.add_typer(event.cli, name="event")
 
 
 @cli.callback()

@@ -66,9 +66,12 @@ def with_pages(workspace: "Workspace", tell: "Tell") -> "Tell":
 
 def seconds_between(text: str, pipeline: "Pipeline") -> float:
     """Return the seconds between two triggers."""
-    if not text:
-        return pipeline.trigger.total_seconds()
+    return length_of("--trigger", text) if text else pipeline.trigger.total_seconds()
+
+
+def length_of(option: str, text: str) -> float:
+    """Read a length of time in seconds."""
     found = TRIGGER.fullmatch(text.strip())
     if found is None or int(found[1]) == 0:
-        raise UserError(f"--trigger: '{text}' is no length of time above 0. Write it like 500ms, 5s or 2m.")
+        raise UserError(f"{option}: '{text}' is no length of time above 0. Write it like 500ms, 5s or 2m.")
     return int(found[1]) * SECONDS[found[2]]

@@ -6,11 +6,14 @@ from typing import Any
 
 import orjson
 
+from agent.decide import DAG
 from mend.runtime.files import write_json
 
 
 def take_due(path: Path, now: datetime) -> int:
     """Take the requests whose time has come out of the file and return how many they were; the others stay.
+
+    Requests for other schedulers' tasks are not ours to take: a run of Mend is no answer to them.
 
     A file that cannot be read is put aside under another name: the run that was asked for happens all the same.
     """
@@ -18,7 +21,7 @@ def take_due(path: Path, now: datetime) -> int:
         return 0
     try:
         requests = [dict(one) for one in orjson.loads(path.read_bytes())["requests"]]
-        waiting = [one for one in requests if not is_due(one, now)]
+        waiting = [one for one in requests if not (is_ours(one) and is_due(one, now))]
     except (ValueError, TypeError, KeyError):
         path.replace(path.with_suffix(".unreadable"))
         return 0
@@ -27,6 +30,11 @@ def take_due(path: Path, now: datetime) -> int:
     else:
         path.unlink()
     return len(requests) - len(waiting)
+
+
+def is_ours(request: dict[str, Any]) -> bool:
+    """Whether a run of Mend answers the request; one that names no DAG is from before there were others."""
+    return bool(request.get("dag_id", DAG) == DAG)
 
 
 def is_due(request: dict[str, Any], now: datetime) -> bool:
@@ -38,7 +46,7 @@ def is_due(request: dict[str, Any], now: datetime) -> bool:
 def seconds_until_due(path: Path, now: datetime) -> float:
     """Return how long the first request has to wait, 0 when one is due or nobody asked."""
     try:
-        starts = [one["execution_date"] for one in orjson.loads(path.read_bytes())["requests"]]
+        starts = [one["execution_date"] for one in orjson.loads(path.read_bytes())["requests"] if is_ours(one)]
         moments = [datetime.fromisoformat(one) for one in starts if one is not None]
     except (OSError, ValueError, TypeError, KeyError):
         return 0.0

@@ -11,6 +11,7 @@ from mend.contracts.incident import Incident, Severity
 from mend.contracts.mapping import MappedField
 from mend.incidents.lifecycle import opened
 from mend.incidents.log import IncidentLog
+from mend.runtime.clock import now
 from mend.runtime.errors import UserError
 from mend.runtime.faults import fault_point
 from mend.store.decisions import Decisions
@@ -115,7 +116,7 @@ class StoreJournal:
         """Insert a row unless it is there, then write the files."""
         bare = replace(decision, actions_taken=())
         if not self.decisions.known(decision.run_id, bare):
-            self.decisions.record(decision.run_id, bare, datetime.fromisoformat(decision.timestamp))
+            self.decisions.record(decision.run_id, bare, datetime.fromisoformat(decision.timestamp), now())
         fault_point("decision_stored")
         self.files.record(decision, line)
 

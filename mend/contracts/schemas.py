@@ -13,6 +13,7 @@ from mend.contracts.mapping import Mapping
 from mend.contracts.quality import QualityResults
 from mend.contracts.report import RunReport
 from mend.contracts.settled import SettledManifest
+from mend.contracts.task_event import Answer, TaskEvent
 
 FOLDER = Path(__file__).parents[2] / "docs" / "schemas"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -24,6 +25,8 @@ CONTRACTS: dict[str, type[Any]] = {
     "incident": Incident,
     "mapping": Mapping,
     "manifest": SettledManifest,
+    "task_event": TaskEvent,
+    "event_answer": Answer,
 }
 """Name of the schema → contract; a file of that name holds such a document."""
 

@@ -49,12 +49,18 @@ class Decisions:
     def __init__(self, database: Database) -> None:
         self.database = database
 
-    def record(self, run_id: str | None, decision: DecisionResult, at: datetime) -> int:
-        """Write the decision down and return its id. Durable on return (or at the end of the open transaction)."""
+    def record(
+        self, run_id: str | None, decision: DecisionResult, at: datetime, recorded_at: datetime | None = None
+    ) -> int:
+        """Write the decision down and return its id. Durable on return (or at the end of the open transaction).
+
+        `at` is the moment of its evidence, `recorded_at` when it had been made.
+        """
         row = {
             "run_id": run_id,
             "name": decision.decision,
             "decided_at": at,
+            "recorded_at": recorded_at,
             "evidence_hash": decision.evidence_hash,
             "matrix_hash": decision.matrix_hash,
             "result": decision,

@@ -22,10 +22,12 @@ from mend.store.incidents import SqlIncidents
 from mend.store.ledger import Ledger
 from mend.store.losses import Losses
 from mend.store.mappings import Mappings
+from mend.store.measures import Measures
 from mend.store.migrate import prepare
 from mend.store.outbox import Outbox
 from mend.store.proofs import Proofs
 from mend.store.runs import Runs
+from mend.store.task_events import TaskEvents
 from mend.store.topics import Topics
 
 DRIVERS = {
@@ -57,6 +59,8 @@ class Store:
     outbox: Outbox
     deliveries: Deliveries
     beats: Beats
+    task_events: TaskEvents
+    measures: Measures
 
     def transaction(self) -> AbstractContextManager[Connection]:
         """Make everything inside the `with` one transaction: kept as a whole at its end, or not at all.
@@ -100,6 +104,8 @@ def open_store(url: str) -> Store:
         outbox=Outbox(database),
         deliveries=Deliveries(database),
         beats=Beats(database),
+        task_events=TaskEvents(database),
+        measures=Measures(database),
     )
 
 

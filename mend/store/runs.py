@@ -58,7 +58,10 @@ class Changes(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One run. `attempts` counts how often its batch was opened; `ended_at` and `outcome` are of the last end."""
+    """One run. `attempts` counts how often its batch was opened; `ended_at` and `outcome` are of the last end.
+
+    `verdict` is the audit's.
+    """
 
     run_id: str
     pipeline: str
@@ -79,6 +82,7 @@ class Run:
     error: str | None
     cause: str | None
     epoch: int
+    verdict: str | None = None
 
     @property
     def may_be_staged(self) -> bool:
@@ -302,7 +306,9 @@ def refuse_other(stored: Run | None, run_id: str, identity: dict[str, Any]) -> N
 
 def _reopen(connection: Connection, run_id: str, fresh: dict[str, Any]) -> None:
     """Start the run again if nothing was decided about it; its former end stays for the count of failures."""
-    emptied = dict.fromkeys(("outcome", "job_status", "published_rows", "report", "quality", "error", "cause"))
+    emptied = dict.fromkeys(
+        ("outcome", "job_status", "published_rows", "report", "quality", "error", "cause", "verdict")
+    )
     wanted = update(runs).where(runs.c.run_id == run_id, runs.c.state.in_(REPEATABLE))
     reopened = connection.execute(wanted.values({**emptied, **fresh, "attempts": runs.c.attempts + 1}))
     if reopened.rowcount:
@@ -314,6 +320,8 @@ def _move(
 ) -> None:
     """Compare and set in one statement, so that of two processes one loses."""
     values: dict[str, Any] = {**changes, "state": to, "updated_at": at}
+    if quality := changes.get("quality"):
+        values["verdict"] = quality.verdict
     if to in OUTCOMES:
         values |= {"outcome": OUTCOMES[to], "ended_at": at}
     wanted = update(runs).where(runs.c.run_id == run_id, runs.c.state.in_(BEFORE.get(to, ())))

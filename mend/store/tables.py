@@ -22,6 +22,7 @@ from mend.contracts.incident import IncidentStatus, Severity
 from mend.contracts.mapping import Mapping
 from mend.contracts.quality import QualityResults
 from mend.contracts.report import RunReport
+from mend.contracts.task_event import Answer, TaskEvent
 from mend.store.columns import Document, FreeText, UtcDateTime, choice
 
 REVISION = "0005"
@@ -87,8 +88,12 @@ runs = Table(
     Column("error", FreeText),
     Column("cause", FreeText),
     Column("epoch", Integer, nullable=False, server_default="0"),
+    Column("verdict", String(16)),
     UniqueConstraint("query_id", "batch_id"),
     Index(None, "pipeline", "opened_at"),
+    Index(
+        None, "outcome", "pipeline", "verdict", "opened_at", "ended_at"
+    ),  # the metrics count runs in it, not in their reports
 )
 
 failures = Table(
@@ -129,6 +134,7 @@ decisions = Table(
     Column("run_id", String(NAME), index=True),
     Column("name", String(NAME), nullable=False),
     Column("decided_at", UtcDateTime, nullable=False),
+    Column("recorded_at", UtcDateTime),
     Column("evidence_hash", String(NAME)),
     Column("matrix_hash", String(NAME)),
     Column("result", Document(DecisionResult), nullable=False),
@@ -139,7 +145,7 @@ actions = Table(
     metadata,
     Column("key", String(NAME), primary_key=True),
     Column("run_id", String(NAME), index=True),
-    Column("action", String(NAME), nullable=False),
+    Column("action", String(NAME), nullable=False, index=True),
     Column("target", FreeText),
     Column("result", Document(ToolResult), nullable=False),
     Column("at", UtcDateTime, nullable=False),
@@ -299,4 +305,17 @@ beats = Table(
     metadata,
     Column("pipeline", String(NAME), primary_key=True),
     Column("at", UtcDateTime, nullable=False),
+)
+
+task_events = Table(
+    "task_events",
+    metadata,
+    Column("id", String(NAME), primary_key=True),
+    Column("pipeline", String(NAME), nullable=False),
+    Column("task", String(NAME), nullable=False),
+    Column("cause", String(NAME)),
+    Column("received_at", UtcDateTime, nullable=False),
+    Column("event", Document(TaskEvent), nullable=False),
+    Column("answer", Document(Answer)),
+    Index(None, "pipeline", "task", "received_at"),
 )
