@@ -13,6 +13,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from mend.runtime.errors import UserError
 from mend.runtime.nearest import nearest
+from mend.store.brakes import Brakes
 from mend.store.database import BEGIN, Database
 from mend.store.dead_letters import DeadLetterSends
 from mend.store.decisions import Decisions
@@ -51,6 +52,7 @@ class Store:
     losses: Losses
     topics: Topics
     proofs: Proofs
+    brakes: Brakes
 
     def transaction(self) -> AbstractContextManager[Connection]:
         """Make everything inside the `with` one transaction: kept as a whole at its end, or not at all.
@@ -91,6 +93,7 @@ def open_store(url: str) -> Store:
         losses=Losses(database),
         topics=Topics(database),
         proofs=Proofs(database),
+        brakes=Brakes(database),
     )
 
 

@@ -23,7 +23,7 @@ from mend.contracts.quality import QualityResults
 from mend.contracts.report import RunReport
 from mend.store.columns import Document, FreeText, UtcDateTime, choice
 
-REVISION = "0004"
+REVISION = "0005"
 """The newest migration; a test holds it equal to the files in migrations/versions."""
 
 VERSION_TABLE = "mend_version"
@@ -127,7 +127,7 @@ decisions = Table(
     # No foreign key: a report that a user hands in may name a run that this store never saw.
     Column("run_id", String(NAME), index=True),
     Column("name", String(NAME), nullable=False),
-    Column("decided_at", UtcDateTime, nullable=False),
+    Column("decided_at", UtcDateTime, nullable=False, index=True),
     Column("evidence_hash", String(NAME)),
     Column("matrix_hash", String(NAME)),
     Column("result", Document(DecisionResult), nullable=False),
@@ -230,4 +230,43 @@ proofs = Table(
     Column("from_offset", BigInteger, nullable=False),
     Column("verified_through", BigInteger, nullable=False),
     Column("verified_at", UtcDateTime, nullable=False),
+)
+
+circuits = Table(
+    "circuits",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("pipeline", String(NAME), nullable=False, index=True),
+    Column("cause", String(NAME), nullable=False),
+    Column("why", FreeText, nullable=False),
+    Column("run_id", String(NAME)),
+    Column("opened_at", UtcDateTime, nullable=False),
+    Column("opened_by", String(NAME), nullable=False),
+    Column("closed_at", UtcDateTime),
+    Column("closed_by", String(NAME)),
+    Column("closed_why", FreeText),
+)
+
+pauses = Table(
+    "pauses",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("pipeline", String(NAME)),
+    Column("since", UtcDateTime, nullable=False),
+    Column("until", UtcDateTime),
+    Column("by", String(NAME), nullable=False),
+    Column("reason", FreeText, nullable=False),
+    Column("ended_at", UtcDateTime),
+    Column("ended_by", String(NAME)),
+)
+
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("run_id", String(NAME), nullable=False, index=True),
+    Column("approved", Boolean, nullable=False),
+    Column("by", String(NAME), nullable=False),
+    Column("reason", FreeText, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
 )
