@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, fields
 from typing import Annotated, Any, Literal, TypeVar
 
 import orjson
-from annotated_types import Ge
+from annotated_types import Ge, Le
 
 from agent.causes import Cause
 from agent.sanity import Anomaly, Problem, anomaly, moment, quality_anomaly, report_anomaly
@@ -39,6 +39,7 @@ class History:
 
     `consecutive_failures` counts the pipeline's failed runs up to now, `retriggers` those already done for this
     cause. `run_id` is the run that the question is about: with it, documents of another run are refused.
+    `chance` (0..1) lengthens the pause before another try; it is drawn by who asks, and kept with the evidence.
     `open_storms` are the partitions (topic/number) for whose storm of bad events a person was called already.
     `pipeline_config` may set limits of the matrix for this pipeline, under their names or below `monitoring`.
     `failed_task` is set when the question is about a task of another system.
@@ -52,6 +53,7 @@ class History:
     open_storms: tuple[str, ...] = ()
     consecutive_failures: Annotated[int, Ge(0)] = 0
     retriggers: Annotated[int, Ge(0)] = 0
+    chance: Annotated[float, Ge(0), Le(1)] = 0.0
     job_status: Literal["success", "failed"] | None = None
     job_cause: Cause | None = None
     failed_task: FailedTask | None = None

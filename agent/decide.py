@@ -10,6 +10,7 @@ import orjson
 
 from agent import matrix as table
 from agent.context import DecisionContext, FailedTask
+from agent.foresight import prediction
 from agent.matrix import Matrix, Rule, Verdict
 from agent.phrases import clean
 from agent.sanity import moment
@@ -32,7 +33,9 @@ from mend.contracts.report import RunReport
 DAG = "autonomous_data_pipeline"
 TASK = "run_spark_job"
 BACK_OFF = timedelta(seconds=30)
-"""Pause before the first retrigger of a failed job; it doubles each time."""
+"""Pause before the first retrigger of a failed job; it doubles each time, up to LONGEST_PAUSE."""
+MOST_DOUBLINGS = 7
+LONGEST_PAUSE = timedelta(hours=1)
 MOST_INCIDENTS = 10
 ROWS = {
     Rows.PUBLISH: "Rows that fit the contract are published.",
@@ -74,9 +77,10 @@ def judge(context: DecisionContext, matrix: Matrix) -> Judgement:
     excepted = any(rule.rows is Rows.PUBLISH_EXCEPT_SEGMENT for rule in verdict.rules)
     hold = tuple(SegmentFilter(column=one.column, value=one.value) for one in signals.localised if excepted)
     decision = replace(result(context, verdict, hold, matrix.version), paused=paused(verdict, signals))
-    return Judgement(
-        context=context, verdict=verdict, decision=decision, acts=plan(context, verdict, decision, signals)
-    )
+    acts = plan(context, verdict, decision, signals)
+    report = context.run_report if isinstance(context.run_report, RunReport) else None
+    foreseen = tuple(prediction(one, decision, report, signals) for one in acts)
+    return Judgement(context=context, verdict=verdict, decision=replace(decision, predictions=foreseen), acts=acts)
 
 
 def paused(verdict: Verdict, signals: Signals) -> tuple[PartitionFilter, ...]:
@@ -145,10 +149,20 @@ def plan(context: DecisionContext, verdict: Verdict, decision: DecisionResult, s
     acts += quarantines(decision, verdict)
     acts += calls(decision, verdict)
     acts += storm_acts(context, verdict, decision, signals)
+    acts += circuit(decision, verdict)
     others = tuple(rule for rule in verdict.rules if Action.ESCALATE in rule.actions and not about_storms(rule))
     if others:
         acts.append(escalation(context, verdict, decision, others))
     return tuple(acts)
+
+
+def circuit(decision: DecisionResult, verdict: Verdict) -> Iterator[Act]:
+    """Open the circuit where a rule says so; its reason is what a person reads who is to close it."""
+    for rule, why in zip(verdict.rules, verdict.reasons, strict=True):
+        if rule.opens_circuit:
+            params = {"cause": rule.id, "why": why, "run_id": decision.run_id}
+            yield Act(tool="open_circuit", target=rule.id, params=params)
+            return
 
 
 def about_storms(rule: Rule) -> bool:
@@ -198,7 +212,7 @@ def retrigger(context: DecisionContext, signals: Signals) -> Act:
     """Run again: a failed job after a pause that doubles each time, late events with the next batch."""
     now = moment(context.timestamp)
     failed = signals.job_status is JobStatus.FAILED and now is not None
-    start = (now + BACK_OFF * 2**context.retriggers).isoformat() if failed and now else None
+    start = (now + back_off(context.retriggers, context.chance)).isoformat() if failed and now else None
     other = context.failed_task
     dag, task = (other.dag_id, other.task_id) if other else (DAG, TASK)
     return Act(
@@ -206,6 +220,15 @@ def retrigger(context: DecisionContext, signals: Signals) -> Act:
         target=f"{dag}.{task} #{context.retriggers + 1}",  # the next try of the same run is another act
         params={"dag_id": dag, "task_id": task, "execution_date": start},
     )
+
+
+def back_off(tries: int, chance: float) -> timedelta:
+    """Return the pause before the next try; `chance` (0..1) makes it up to half as long again.
+
+    So that what failed together does not come back together (jitter: M. Brooker, Exponential Backoff And Jitter, 2015).
+    """
+    doubled = BACK_OFF * int(2 ** min(tries, MOST_DOUBLINGS))
+    return min(doubled * (1 + chance / 2), LONGEST_PAUSE)
 
 
 def quarantines(decision: DecisionResult, verdict: Verdict) -> Iterator[Act]:
@@ -339,7 +362,7 @@ def act_failed(context: DecisionContext, verdict: Verdict, decision: DecisionRes
 
 def settled(decision: DecisionResult, taken: tuple[ActionTaken, ...]) -> DecisionResult:
     """Return the decision with what was done. A failed act calls a person; unless rows are set aside, all are held."""
-    failed = [one for one in taken if not one.result.success]
+    failed = [one for one in taken if not (one.result.success or one.paused)]
     if not failed:
         return replace(decision, actions_taken=taken)
     held = any(one.tool == "quarantine_records" for one in failed)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,17 +24,20 @@ from agent.decide import (
     run_key,
     settled,
 )
+from agent.foresight import EFFECTS
 from agent.matrix_file import MATRIX, load_matrix
 from agent.ports import JournalPort, Ports
 from agent.sanity import Anomaly, Problem, anomaly
 from agent.tools import Tool, load_tools, tool_named
 from agent.wiring import file_journal, file_ports
 from mend.contracts import codec
-from mend.contracts.decision import ActionTaken, DecisionResult, ToolResult
+from mend.contracts.decision import ActionTaken, Check, DecisionResult, ToolResult
 from mend.runtime.clock import now
 from mend.runtime.faults import fault_point
 
 T = TypeVar("T")
+TELLING = frozenset({"escalate_incident", "update_incident", "resolve_incident", "notify_ops", "open_circuit"})
+"""Acts that call people or stop the machine: a person who pauses it wants these most."""
 LEFT_BEHIND = timedelta(hours=24)
 """A report that is this old was not written by the run that asks."""
 
@@ -54,7 +58,9 @@ def decide_run(
     An act that was done for this run before is not done again. Whatever fails on the way becomes an escalation;
     only a journal that cannot be written raises OSError, and then nothing was done.
     """
-    judgement, tools = judged(context, rules or Rules())
+    rules = rules or Rules()
+    judgement, tools = judged(context, rules)
+    keep_matrix(journal, rules.matrix, judgement.decision.matrix_hash)
     journal.record(judgement.decision, log_line(context, judgement.decision))
     fault_point("decision_recorded")
     taken = act(judgement.acts, tools, ports, context)
@@ -65,6 +71,13 @@ def decide_run(
         decision = replace(decision, actions_taken=taken)
     journal.finish(decision)
     return decision
+
+
+def keep_matrix(journal: JournalPort, path: Path, version: str | None) -> None:
+    """Keep the table as it was when it decided, so that the decision can be derived again."""
+    content = path.read_bytes() if version else b""
+    if sha256(content).hexdigest() == version:  # not so where somebody has just edited it
+        journal.keep(f"matrices/{version}.yml", content)
 
 
 def judged(context: DecisionContext, rules: Rules) -> tuple[Judgement, Mapping[str, Tool]]:
@@ -93,12 +106,22 @@ def act(
 
 
 def taken(act_: Act, tools: Mapping[str, Tool], ports: Ports, run_id: str | None, key: str) -> ActionTaken:
-    """Do one act, unless it was done before."""
-    result = attempt(lambda: first_result(act_, tools, ports, run_id, key))
+    """Do one act, unless it was done before, or a person has paused the machine."""
+    why = None if act_.tool in TELLING else attempt(ports.brake)
+    result = attempt(lambda: first_result(act_, tools, ports, run_id, key)) if why is None else None
     at = ports.clock().isoformat()
-    if isinstance(result, Exception):
+    if result is None:
+        result = ToolResult(success=False, message=f"not done: {why}", timestamp=at)
+    elif isinstance(result, Exception):
         result = ToolResult(success=False, message=f"{type(result).__name__}: {result}", timestamp=at)
-    return ActionTaken(tool=act_.tool, params=act_.params, result=result, timestamp=at)
+    return ActionTaken(
+        tool=act_.tool,
+        params=act_.params,
+        result=result,
+        timestamp=at,
+        target=act_.target,
+        paused=why is not None,
+    )
 
 
 def first_result(act_: Act, tools: Mapping[str, Tool], ports: Ports, run_id: str | None, key: str) -> ToolResult:
@@ -106,11 +129,23 @@ def first_result(act_: Act, tools: Mapping[str, Tool], ports: Ports, run_id: str
     known = ports.acts.find(key)
     if known is not None:
         return known
-    result = tool_named(tools, act_.tool)(replace(ports, key=key), **act_.params)
+    used = tool_named(tools, act_.tool)
+    result = used(replace(ports, key=key), **act_.params)
     fault_point("act_done")
+    result = checked(used, act_, ports, result)
     if result.success:
         ports.acts.keep(key, run_id, act_.tool, act_.target, result)
     return result
+
+
+def checked(used: Tool, act_: Act, ports: Ports, result: ToolResult) -> ToolResult:
+    """Look whether the act had its effect; one that had not has failed, whatever its tool said."""
+    if used.look is None or not result.success:
+        return result
+    found, text = used.look(ports, result, **act_.params)
+    report = Check(predicted=EFFECTS.get(used.name, result.message), found=text, ok=found, at=ports.clock().isoformat())
+    message = result.message if found else f"{result.message}, but {text}"
+    return replace(result, success=found, message=message, check=report)
 
 
 def attempt(step: Callable[[], T]) -> T | Exception:

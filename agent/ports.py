@@ -57,6 +57,9 @@ class IncidentPort(Protocol):
     def resolve(self, cause: str, notes: str, at: datetime) -> Incident | None:
         """End the open incident of a cause, None if there is none."""
 
+    def is_open(self, incident_id: str) -> bool:
+        """Whether the incident is kept, and open."""
+
 
 class MappingPort(Protocol):
     """Where the active mapping is kept."""
@@ -67,6 +70,9 @@ class MappingPort(Protocol):
         A mapping that is active already changes nothing.
         """
 
+    def active_names(self) -> frozenset[str]:
+        """Return the names of the active mapping's fields."""
+
 
 class QuarantinePort(Protocol):
     """Where orders to set rows aside are kept until the publishing executes them."""
@@ -74,12 +80,28 @@ class QuarantinePort(Protocol):
     def record(self, order: QuarantineOrder) -> str:
         """Keep the order and return its path; orders share one only if they have the same key."""
 
+    def is_kept(self, path: str) -> bool:
+        """Whether an order lies there."""
+
 
 class RetriggerPort(Protocol):
     """Where the runner looks for tasks to run again."""
 
     def request(self, retrigger: Retrigger) -> None:
         """Hand the request over; durable on return."""
+
+    def is_asked(self, dag_id: str, task_id: str) -> bool:
+        """Whether a request for the task waits, or is at work."""
+
+
+class CircuitPort(Protocol):
+    """What keeps scheduled runs of a pipeline waiting until a person has looked."""
+
+    def open(self, cause: str, why: str, run_id: str | None, at: datetime) -> str:
+        """Open the circuit and return its number; one that is open already stays as it is."""
+
+    def is_open(self) -> bool:
+        """Whether scheduled runs wait."""
 
 
 class NoticePort(Protocol):
@@ -104,6 +126,7 @@ class Ports:
     """The world as the tools see it.
 
     `key` is the act's own: a tool that died before its result was kept is called again with the same one.
+    `brake` is asked before each act: it returns why nothing may be done now, None if a person has not paused anything.
     """
 
     incidents: IncidentPort
@@ -112,12 +135,17 @@ class Ports:
     retriggers: RetriggerPort
     notices: NoticePort
     acts: ActPort
+    circuit: CircuitPort
     clock: Callable[[], datetime]
+    brake: Callable[[], str | None] = lambda: None
     key: str = ""
 
 
 class JournalPort(Protocol):
     """Where decisions are written down."""
+
+    def keep(self, name: str, content: bytes) -> None:
+        """Keep a file that a decision names by the hash in its name; durable on return."""
 
     def record(self, decision: DecisionResult, line: DecisionLogLine) -> None:
         """Write the decision down before its first act; durable on return. The same one again changes nothing."""

@@ -49,6 +49,10 @@ class MemoryIncidents:
         """Replace the incident by the resolved one."""
         return self._changed(cause, lambda known: resolved(known, notes, at))
 
+    def is_open(self, incident_id: str) -> bool:
+        """Look for it."""
+        return any((one.id, one.status) == (incident_id, IncidentStatus.OPEN) for one in self.opened)
+
     def _changed(self, cause: str, change: Callable[[Incident], Incident]) -> Incident | None:
         for at, one in enumerate(self.opened):
             if (one.cause, one.status) == (cause, IncidentStatus.OPEN):
@@ -71,6 +75,10 @@ class MemoryMappings:
             self.active |= mapping
         return self.version
 
+    def active_names(self) -> frozenset[str]:
+        """Return the names."""
+        return frozenset(self.active)
+
 
 @dataclass
 class MemoryQuarantine:
@@ -84,6 +92,11 @@ class MemoryQuarantine:
             self.orders.append(order)
         return f"quarantine/{order.reason}/{order.key or len(self.orders)}"
 
+    def is_kept(self, path: str) -> bool:
+        """Compare the number of orders, or the key."""
+        last = path.rpartition("/")[2]
+        return last in {one.key for one in self.orders} or (last.isdigit() and int(last) <= len(self.orders))
+
 
 @dataclass
 class MemoryRetriggers:
@@ -96,6 +109,27 @@ class MemoryRetriggers:
         asked = {(one.dag_id, one.task_id, one.execution_date) for one in self.requests}
         if (retrigger.dag_id, retrigger.task_id, retrigger.execution_date) not in asked:
             self.requests.append(retrigger)
+
+    def is_asked(self, dag_id: str, task_id: str) -> bool:
+        """Look for the request."""
+        return any((one.dag_id, one.task_id) == (dag_id, task_id) for one in self.requests)
+
+
+@dataclass
+class MemoryCircuit:
+    """A circuit that remembers why it is open."""
+
+    opened: list[tuple[str, str]] = field(default_factory=list)
+
+    def open(self, cause: str, why: str, run_id: str | None, at: datetime) -> str:  # noqa: ARG002 - the port's signature
+        """Open it, once."""
+        if not self.opened:
+            self.opened.append((cause, why))
+        return "1"
+
+    def is_open(self) -> bool:
+        """Whether it was opened."""
+        return bool(self.opened)
 
 
 @dataclass
@@ -131,6 +165,11 @@ class MemoryJournal:
 
     lines: list[DecisionLogLine] = field(default_factory=list)
     decisions: list[DecisionResult] = field(default_factory=list)
+    kept: dict[str, bytes] = field(default_factory=dict)
+
+    def keep(self, name: str, content: bytes) -> None:
+        """Keep the file."""
+        self.kept.setdefault(name, content)
 
     def record(self, decision: DecisionResult, line: DecisionLogLine) -> None:
         """Keep the line and the decision."""
@@ -153,6 +192,7 @@ class MemoryPorts(Ports):
     retriggers: MemoryRetriggers
     notices: MemoryNotices
     acts: MemoryActs
+    circuit: MemoryCircuit
 
 
 def memory_ports(at: datetime = NOON) -> MemoryPorts:
@@ -164,6 +204,7 @@ def memory_ports(at: datetime = NOON) -> MemoryPorts:
         retriggers=MemoryRetriggers(),
         notices=MemoryNotices(),
         acts=MemoryActs(),
+        circuit=MemoryCircuit(),
         clock=lambda: at,
     )
 

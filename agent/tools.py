@@ -6,7 +6,7 @@ A user's tool is a function like these in a file of its own, marked with `@tool`
 import importlib.util
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import signature
 from pathlib import Path
 from types import ModuleType
@@ -21,13 +21,17 @@ from mend.contracts.incident import Severity
 from mend.runtime.errors import UserError
 from mend.runtime.nearest import nearest
 
+Look = Callable[..., tuple[bool, str]]
+"""Looks afterwards whether an act had its effect: `(ports, result, **params)` → whether it had, and what was found."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A tool and the name under which it is called."""
+    """A tool, the name under which it is called, and how its effect is checked; None where nobody can look."""
 
     name: str
     function: Callable[..., ToolResult]
+    look: Look | None = None
 
     def __call__(self, ports: Ports, **params: Any) -> ToolResult:
         """Run the tool; a parameter that it does not take is a UserError."""
@@ -43,11 +47,23 @@ def tool(function: Callable[..., ToolResult]) -> Tool:
     return Tool(function.__name__, function)
 
 
+def checked_by(look: Look) -> Callable[[Tool], Tool]:
+    """Add the check of a tool: a tool that did not do what it says has failed."""
+    return lambda one: replace(one, look=look)
+
+
 def done(ports: Ports, message: str, **facts: Any) -> ToolResult:
     """Return a success, stamped with the time."""
     return ToolResult(success=True, message=message, timestamp=ports.clock().isoformat(), data=facts or None)
 
 
+def request_waits(ports: Ports, _result: ToolResult, dag_id: str, task_id: str, **_others: Any) -> tuple[bool, str]:
+    """Look for the request where the runner does."""
+    waits = ports.retriggers.is_asked(dag_id, task_id)
+    return waits, f"{'a' if waits else 'no'} request for {dag_id}.{task_id} waits"
+
+
+@checked_by(request_waits)
 @tool
 def retrigger_task(ports: Ports, dag_id: str, task_id: str, execution_date: str | None = None) -> ToolResult:
     """Ask the runner to run a task again, not before `execution_date` where one is given."""
@@ -57,6 +73,13 @@ def retrigger_task(ports: Ports, dag_id: str, task_id: str, execution_date: str 
     return done(ports, f"{dag_id}.{task_id} is asked to run again, {when}", execution_date=execution_date)
 
 
+def fields_are_mapped(ports: Ports, _result: ToolResult, mapping: dict[str, Any]) -> tuple[bool, str]:
+    """Look for the fields in the active mapping."""
+    missing = sorted(mapping.keys() - ports.mappings.active_names())
+    return not missing, f"not in the active mapping: {listed(map(quoted, missing))}" if missing else "all are mapped"
+
+
+@checked_by(fields_are_mapped)
 @tool
 def apply_schema_remap(ports: Ports, mapping: dict[str, Any]) -> ToolResult:
     """Add fields to the active mapping, used from the next run on."""
@@ -64,6 +87,13 @@ def apply_schema_remap(ports: Ports, mapping: dict[str, Any]) -> ToolResult:
     return done(ports, f"mapping version {version} is active for {listed(map(quoted, mapping))}", version=version)
 
 
+def order_is_kept(ports: Ports, result: ToolResult, **_others: Any) -> tuple[bool, str]:
+    """Look for the order where the publishing does."""
+    kept = ports.quarantine.is_kept(str((result.data or {}).get("quarantine_path")))
+    return kept, f"the order is {'' if kept else 'not '}kept"
+
+
+@checked_by(order_is_kept)
 @tool
 def quarantine_records(
     ports: Ports,
@@ -104,6 +134,13 @@ def notify_ops(ports: Ports, message: str, severity: str = "info", title: str = 
     return done(ports, f"said in {where}: {clean(title)}", where=where)
 
 
+def incident_is_open(ports: Ports, result: ToolResult, **_others: Any) -> tuple[bool, str]:
+    """Look for the incident in its log."""
+    is_open = ports.incidents.is_open(str((result.data or {}).get("incident_id")))
+    return is_open, f"the incident is {'' if is_open else 'not '}open"
+
+
+@checked_by(incident_is_open)
 @tool
 def escalate_incident(
     ports: Ports,
@@ -135,6 +172,20 @@ def resolve_incident(ports: Ports, cause: str, notes: str) -> ToolResult:
     """End the open incident of a cause."""
     known = ports.incidents.resolve(cause, notes, ports.clock())
     return done(ports, f"incident {known.id} is resolved" if known else f"no incident is open about {clean(cause)}")
+
+
+def circuit_is_open(ports: Ports, _result: ToolResult, **_others: Any) -> tuple[bool, str]:
+    """Look at the circuit."""
+    is_open = ports.circuit.is_open()
+    return is_open, f"the circuit is {'open' if is_open else 'closed'}"
+
+
+@checked_by(circuit_is_open)
+@tool
+def open_circuit(ports: Ports, cause: str, why: str, run_id: str | None = None) -> ToolResult:
+    """Keep scheduled runs of the pipeline waiting until a person closes the circuit."""
+    number = ports.circuit.open(cause, why, run_id, ports.clock())
+    return done(ports, f"the circuit is open ({number}): scheduled runs wait for a person", circuit=number)
 
 
 def tools_of(module: ModuleType) -> dict[str, Tool]:

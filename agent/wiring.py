@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.adapters.act_file import FileActs
+from agent.adapters.circuit_file import FileCircuit
 from agent.adapters.incident_file import FileIncidents
 from agent.adapters.journal_file import FileJournal
 from agent.adapters.mapping_file import FileMappings
@@ -29,6 +30,7 @@ def file_ports(folder: Path) -> Ports:
         retriggers=FileRetriggers(folder / "retrigger.json"),
         notices=LogNotices(),
         acts=FileActs(folder / "agent_actions.jsonl"),
+        circuit=FileCircuit(folder / "circuit.json"),
         clock=now,
     )
 
@@ -43,7 +45,7 @@ def store_ports(store: Store, ops: Path, pipeline: str, contract: tuple[MappedFi
 
     `contract` are the pipeline's own fields, the first version of its mapping.
     """
-    from agent.adapters.store import StoreActs, StoreIncidents, StoreMappings
+    from agent.adapters.store import StoreActs, StoreCircuit, StoreIncidents, StoreMappings
     from agent.adapters.telling import OutboxNotices, TellingIncidents
     from mend.incidents.log import incident_log
 
@@ -54,7 +56,9 @@ def store_ports(store: Store, ops: Path, pipeline: str, contract: tuple[MappedFi
         retriggers=FileRetriggers(ops / "retrigger.json"),
         notices=OutboxNotices(store, pipeline, now),
         acts=StoreActs(store.decisions),
+        circuit=StoreCircuit(store.brakes, pipeline),
         clock=now,
+        brake=lambda: store.brakes.why_paused(pipeline, now()),
     )
 
 

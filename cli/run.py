@@ -26,7 +26,8 @@ def run(
 ) -> None:
     """Run the six steps once over everything new. What an earlier run left unfinished is finished first.
 
-    Exit code 1: a job failed, or a person was called.
+    Exit code 1: a job failed, or a person was called. 3: the circuit is open (mend circuit ls). 4: a run waits for
+    `mend resume`.
 
     [dim]Examples:[/dim] mend run · KAFKA_BROKER=broker:9092 mend run --pipeline pipelines/orders.yml --json
     """
@@ -75,10 +76,12 @@ def run_everything(workspace: "Workspace", steps: "Steps") -> list["RunFacts"]:
     from cli.gather import gather
     from orchestration import steps as do
     from orchestration.audit_step import import_ahead
+    from orchestration.brakes import refuse_open_circuit
     from orchestration.dead_letters import send_dead_letters
     from orchestration.offsets import check_offsets
 
     run_ids = do.unfinished_runs(workspace)
+    refuse_open_circuit(workspace)
     for run_id in run_ids:
         finish(workspace, steps, run_id)
     with steps.step("monitor_kafka") as shown:
@@ -115,6 +118,8 @@ def finish(workspace: "Workspace", steps: "Steps", run_id: str) -> None:
             shown.note(result.message)
             if result.outcome == "failed":
                 raise UserError(f"{run_id}: {result.message}", exit_code=1)
+            if result.outcome == "paused":
+                raise UserError(result.message, exit_code=result.exit_code)
 
 
 def give_up(workspace: "Workspace", steps: "Steps", job: "StepResult") -> None:

@@ -17,6 +17,7 @@ from mend.store.ledger import LedgerRange
 from mend.store.losses import uncovered
 from mend.store.tables import RunState
 from orchestration.audit_step import import_ahead
+from orchestration.brakes import refuse_pause
 from orchestration.kafka_lag import broker_topic, offsets_at
 from orchestration.load_check import check_load
 from orchestration.offsets import known_topic
@@ -175,6 +176,7 @@ def run_backfill(workspace: Workspace, plan: Backfill) -> tuple[StepResult, ...]
 
 def finish_backfill(workspace: Workspace, run_id: str) -> tuple[StepResult, ...]:
     """Audit, decide, take the place of the replaced runs, recount."""
+    refuse_pause(workspace)
     results = tuple(step(workspace, run_id) for step in FINISHING)
     if results[-1].outcome == "failed":
         raise UserError(f"{run_id}: {results[-1].message}", exit_code=1)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from random import random
 from typing import Any, NoReturn
 
 from agent.causes import classify
@@ -25,7 +26,9 @@ from mend.runtime.files import write_atomic
 from mend.runtime.pipeline_file import Pipeline
 from mend.store.sums import check_sums
 from mend.store.tables import RunState
+from orchestration.brakes import earlier_tries, why_paused
 from orchestration.dead_letters import owe_dead_letters
+from orchestration.effects import check_rows
 from orchestration.settle import held_rows, retire, settle
 from orchestration.settled_manifest import begun
 from orchestration.workspace import Workspace
@@ -34,22 +37,43 @@ INCIDENT_DAYS = 7
 
 
 def decide_about(workspace: Workspace, run_id: str) -> DecisionResult:
-    """Decide about an audited run and settle it; repeated after a crash, every row ends in the same place."""
+    """Decide about an audited run and settle it; repeated after a crash, every row ends in the same place.
+
+    While a person has paused the pipeline the decision is on record, and its acts and rows wait: the run stays as it
+    is, and whoever finishes runs after the pause does them, from the same evidence. Nothing is dropped, since what was
+    right to do with a run's rows is so an hour later; calling a person does not wait.
+    """
     run = workspace.store.runs.get(run_id)
     recorded = workspace.store.decisions.get(run_id)
     if run is not None and run.state is RunState.DECIDED and recorded is not None:
         decision = recorded.result
     else:
         decision = decide(workspace, evidence(workspace, run_id))
+        if any(one.paused for one in decision.actions_taken):
+            return decision
         fault_point("acts_done")
         workspace.store.runs.advance(run_id, RunState.DECIDED, clock.now())
-    settle_run(workspace, run_id, decision)
+    if why_paused(workspace) is None:
+        decision = settle_run(workspace, run_id, decision)
     return decision
 
 
-def decide_about_failure(workspace: Workspace, error: str, run_id: str | None) -> DecisionResult:
-    """Decide about a job that failed: there are no rows, only what to do next."""
-    past = replace(history(workspace, run_id), job_status="failed", job_cause=classify(error))
+def decide_about_failure(
+    workspace: Workspace, error: str, run_id: str | None, *, chance: float | None = None
+) -> DecisionResult:
+    """Decide about a job that failed: there are no rows, only what to do next; `chance` (0..1) is drawn if not given.
+
+    While the pipeline is paused another try is dropped, not kept: after the pause the next run is that try.
+    """
+    store, name = workspace.store, workspace.pipeline.name
+    tries = earlier_tries(store.runs.failures(name, 100), error, now=clock.now(), since=store.brakes.last_closed(name))
+    past = replace(
+        history(workspace, run_id),
+        job_status="failed",
+        job_cause=classify(error),
+        retriggers=tries,
+        chance=random() if chance is None else chance,  # noqa: S311 - spreads tries, protects nothing
+    )
     context = assemble(read_report(None), read_quality(None), past, now=clock.now().isoformat())
     content = dumps(context)
     write_atomic(workspace.layout.failure(sha256(content).hexdigest()), content)
@@ -95,6 +119,8 @@ def kept_evidence(workspace: Workspace, run_id: str, fresh: DecisionContext) -> 
         kept = loads(DecisionContext, content)
         if (kept.run_report, kept.ge_results) == (fresh.run_report, fresh.ge_results):
             return kept
+        # Another decision takes its place; its own evidence stays, for who wants to derive it again.
+        write_atomic(path.with_name(f"evidence-{sha256(content).hexdigest()}.json"), content)
     write_atomic(path, dumps(fresh))
     fault_point("evidence_kept")
     return fresh
@@ -130,7 +156,7 @@ def history(workspace: Workspace, run_id: str | None) -> History:
     log = incident_log(store, workspace.layout.ops)
     incidents = log.get_recent_incidents(at=now, days=INCIDENT_DAYS)
     storms = storm_cause(name, "")
-    failures = store.runs.consecutive_failures(name)
+    failures = store.runs.consecutive_failures(name, store.brakes.last_closed(name))
     return History(
         run_id=run_id,
         timestamp=now.isoformat(),
@@ -138,7 +164,6 @@ def history(workspace: Workspace, run_id: str | None) -> History:
         open_storms=tuple((one.cause or "").removeprefix(storms) for one in log.open_incidents(storms)),
         pipeline_config=limits_of(workspace.pipeline),
         consecutive_failures=failures,
-        retriggers=max(failures - 1, 0),
     )
 
 
@@ -181,8 +206,11 @@ def write_mapping(workspace: Workspace) -> None:
     workspace.layout.write_latest("schema_remap", document)
 
 
-def settle_run(workspace: Workspace, run_id: str, decision: DecisionResult) -> None:
-    """Put every event where the decision wants it, count it there, and write the counts into the ledger."""
+def settle_run(workspace: Workspace, run_id: str, decision: DecisionResult) -> DecisionResult:
+    """Put every event where the decision wants it, count it there, and write the counts into the ledger.
+
+    Rows that were not moved as the decision's acts predicted call a person, which the returned decision says.
+    """
     rows = Rows.HOLD if decision.rows is Rows.NOTHING else decision.rows
     replaced = workspace.store.runs.replaces(run_id)
     if replaced and rows is Rows.HOLD:
@@ -196,6 +224,7 @@ def settle_run(workspace: Workspace, run_id: str, decision: DecisionResult) -> N
     manifest = replace(manifest, replaces=tuple(replaced))
     settle(workspace.layout, workspace.sink, manifest, rows, decision.hold, decision.paused)
     fault_point("published")
+    wrong = [one for one in check_rows(workspace, run_id, decision) if not one.ok]
     published, held = workspace.sink.count(run_id), held_rows(workspace.layout, run_id)
     paused = {(one.topic, one.partition) for one in decision.paused}
     # A paused partition has its incident: that it published nothing is no failure of the pipeline.
@@ -207,6 +236,7 @@ def settle_run(workspace: Workspace, run_id: str, decision: DecisionResult) -> N
         workspace.store.runs.advance(run_id, state, at, published_rows=published.total() if accepted else None)
         owe_dead_letters(workspace, run_id)
         workspace.store.runs.replace(run_id, at)
+    return replace(decision, escalation_required=True) if wrong else decision
 
 
 def give_up(workspace: Workspace, run_id: str, decision: DecisionResult) -> NoReturn:

@@ -4,7 +4,7 @@ monitor_kafka → run_spark_job → run_data_quality → agent_decide → valida
 """
 
 from collections.abc import Callable, Container
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +21,7 @@ from mend.runtime.faults import fault_point
 from mend.store.runs import Run
 from mend.store.tables import RunState
 from orchestration.audit_step import audit_staged
+from orchestration.brakes import refuse_open_circuit, why_paused
 from orchestration.dead_letters import send_dead_letters
 from orchestration.decision_step import decide_about, decide_about_failure
 from orchestration.kafka_lag import measure_lag
@@ -31,7 +32,7 @@ from orchestration.retriggers import take_due
 from orchestration.spark_submit import run_ingest_job
 from orchestration.workspace import Workspace, as_started
 
-Outcome = Literal["done", "nothing_to_do", "failed", "escalated"]
+Outcome = Literal["done", "nothing_to_do", "failed", "escalated", "paused"]
 SETTLED = {RunState.PUBLISHED, RunState.HELD, RunState.VALIDATED, RunState.DISPUTED}
 NOT_BEFORE = {
     RunState.STAGED: {RunState.STAGED, RunState.AUDITED, RunState.DECIDED, *SETTLED},
@@ -50,8 +51,8 @@ class StepResult:
 
     @property
     def exit_code(self) -> int:
-        """0 done, 1 failed or escalated."""
-        return 1 if self.outcome in {"failed", "escalated"} else 0
+        """0 done, 1 failed or escalated, 4 waits for a person to resume."""
+        return {"failed": 1, "escalated": 1, "paused": 4}.get(self.outcome, 0)
 
 
 def monitor_kafka(workspace: Workspace) -> StepResult:
@@ -77,6 +78,7 @@ def run_spark_job(workspace: Workspace, *, lag: int | None = None) -> StepResult
 
     A job that fails is recorded with its cause; nothing it staged is readable.
     """
+    refuse_open_circuit(workspace)
     position = check_offsets(workspace)
     asked = take_due(workspace.layout.ops / "retrigger.json", clock.now())
     result = run_ingest_job(workspace, lag=lag, start=position.start)
@@ -161,6 +163,9 @@ def agent_decide(workspace: Workspace, run_id: str) -> StepResult:
         send_dead_letters(workspace)
         return already("agent_decide", run)
     step = decided(decide_about(as_started(workspace, run_id), run_id), run_id)
+    if known_run(workspace, run_id).state not in SETTLED:
+        why = f"{run_id} waits, {why_paused(workspace)}. Go on with: mend resume"
+        return replace(step, outcome="paused", message=why)
     send_dead_letters(workspace)
     return step
 

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ from mend.runtime import clock
 from mend.runtime.errors import UserError
 from orchestration.alerts import give_sign_of_life, send_alerts, telling
 from orchestration.audit_step import import_ahead
+from orchestration.brakes import refuse_open_circuit, why_paused
 from orchestration.dead_letters import send_dead_letters
 from orchestration.kafka_lag import BrokerAway
 from orchestration.offsets import check_offsets
@@ -39,7 +40,7 @@ from orchestration.workspace import Workspace
 
 LOOK_SECONDS = 0.2
 CHORES_SECONDS = 300.0
-Kind = Literal["reading", "finished", "failed", "stopping"]
+Kind = Literal["reading", "finished", "failed", "paused", "stopping"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +92,7 @@ def stream(workspace: Workspace, *, trigger: float, stop: Stop, tell: Tell) -> N
     What a dead stream left behind is finished first. Ends with a UserError when a person is needed to go on.
     """
     import_ahead()
+    refuse_open_circuit(workspace)
     check_offsets(workspace)
     with graceful(stop), telling(workspace, alive=False):
         while not stop.asked.is_set():
@@ -107,8 +109,7 @@ def stream(workspace: Workspace, *, trigger: float, stop: Stop, tell: Tell) -> N
 
 def one_job(workspace: Workspace, trigger: float, stop: Stop, tell: Tell) -> str | None:
     """Finish what is staged, then read until the job ends; returns why it failed, None if it was stopped."""
-    for run_id in unfinished_runs(workspace):
-        tell(finish(workspace, run_id))
+    Finisher(workspace, tell).finish(unfinished_runs(workspace))
     try:
         position = check_offsets(workspace)
     except BrokerAway as error:
@@ -133,15 +134,47 @@ def read_and_finish(workspace: Workspace, words: list[str], stop: Stop, tell: Te
     with started(workspace, words, log, stdin=subprocess.PIPE) as process:
         tell(News(kind="reading", message=f"reading {workspace.pipeline.topic}"))
         chores = Chores(workspace, log)
-        for run_id in staged_runs(process, stop, tell, idle=chores):
-            news = finish(workspace, run_id)
-            tell(news)
+        finisher = Finisher(workspace, tell, waits=bool(unfinished_runs(workspace)))
+
+        def idle() -> None:
+            finisher()
+            chores()
+
+        for run_id in staged_runs(process, stop, tell, idle=idle):
+            finisher.finish([run_id])
             send_alerts(workspace)
             give_sign_of_life(workspace)
             chores()
         process.wait()
     # A job that ends by itself was not asked to, whatever its exit code says.
     return None if stop.asked.is_set() and process.returncode == 0 else root_cause(log, process.returncode)
+
+
+@dataclass(slots=True)
+class Finisher:
+    """Takes staged runs to their end; those that wait for the end of a pause come first, as soon as it is over."""
+
+    workspace: Workspace
+    tell: Tell
+    waits: bool = False
+
+    def __call__(self) -> None:
+        """Finish what waits, once nobody holds it back; called often."""
+        if self.waits and why_paused(self.workspace) is None:
+            self.waits = False
+            self.finish(unfinished_runs(self.workspace))
+
+    def finish(self, run_ids: Sequence[str]) -> None:
+        """Finish runs in their order; while some wait, the others wait behind them."""
+        self()
+        for run_id in run_ids:
+            if self.waits:
+                return
+            if run_id in unfinished_runs(self.workspace):
+                news = finish(self.workspace, run_id)
+                self.tell(news)
+                self.waits = news.kind == "paused"
+                refuse_open_circuit(self.workspace)
 
 
 @dataclass(slots=True)
@@ -215,6 +248,8 @@ def finish(workspace: Workspace, run_id: str) -> News:
         results.append(step(workspace, run_id))
         if results[-1].outcome == "failed":
             raise UserError(f"{run_id}: {results[-1].message}", exit_code=1)
+        if results[-1].outcome == "paused":
+            return News(kind="paused", message=results[-1].message)
     return News(kind="finished", run_id=run_id, steps=tuple(results), lag=monitor_kafka(workspace).facts["lag"])
 
 
@@ -227,7 +262,7 @@ def decide_on_failure(workspace: Workspace, error: str) -> None:
 
 
 def wait_for_retrigger(workspace: Workspace, stop: Stop) -> None:
-    """Wait until the request to try again is due; a person who removes it wants that now."""
+    """Wait until the request to try again is due and nothing is paused; a person who removes it wants that now."""
     path = workspace.layout.ops / "retrigger.json"
-    while not stop.asked.is_set() and seconds_until_due(path, clock.now()) > 0:
+    while not stop.asked.is_set() and (why_paused(workspace) or seconds_until_due(path, clock.now()) > 0):
         stop.asked.wait(LOOK_SECONDS)

@@ -47,6 +47,11 @@ class FileIncidents:
         """Append the incident as resolved."""
         return self._changed(cause, lambda known: resolved(known, notes, at))
 
+    def is_open(self, incident_id: str) -> bool:
+        """Look at the last line of the id."""
+        standing = {one.id: one for one in self._lines()}
+        return incident_id in standing and standing[incident_id].status is IncidentStatus.OPEN
+
     def _changed(self, cause: str, change: Callable[[Incident], Incident]) -> Incident | None:
         standing = {one.id: one for one in self._lines()}.values()
         known = next((one for one in standing if (one.cause, one.status) == (cause, IncidentStatus.OPEN)), None)

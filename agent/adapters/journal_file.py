@@ -4,7 +4,8 @@ from pathlib import Path
 
 from mend.contracts import codec
 from mend.contracts.decision import DecisionLogLine, DecisionResult
-from mend.runtime.files import append_line_once, write_json
+from mend.runtime import decision_log
+from mend.runtime.files import write_atomic, write_json
 
 
 class FileJournal:
@@ -14,9 +15,15 @@ class FileJournal:
         self.output = output
         self.log = log
 
+    def keep(self, name: str, content: bytes) -> None:
+        """Write the file beside the log unless it is there."""
+        path = self.log.parent / name
+        if not path.exists():
+            write_atomic(path, content)
+
     def record(self, decision: DecisionResult, line: DecisionLogLine) -> None:
-        """Append the line unless it is there, then replace the file."""
-        append_line_once(self.log, codec.dumps(line))
+        """Chain the line to the log unless it is there, then replace the file."""
+        decision_log.append(self.log, line)
         self.finish(decision)
 
     def finish(self, decision: DecisionResult) -> None:

@@ -30,6 +30,10 @@ class FileMappings:
         write_json(self.path, document)
         return version + 1
 
+    def active_names(self) -> frozenset[str]:
+        """Read them from the file."""
+        return frozenset(self._active()[1])
+
     def _active(self) -> tuple[int, dict[str, Any]]:
         if not self.path.exists():
             return 0, {}

@@ -36,6 +36,10 @@ class FileQuarantine:
         write_json(path / "metadata.json", document)
         return str(path)
 
+    def is_kept(self, path: str) -> bool:
+        """Look for the file."""
+        return (Path(path) / "metadata.json").is_file()
+
 
 def new_folder(parent: Path, name: str) -> Path:
     """Make a folder that nobody has; orders of one second are numbered."""

@@ -27,6 +27,10 @@ class FileRetriggers:
         if (retrigger.dag_id, retrigger.task_id, retrigger.execution_date) not in asked:
             write_json(self.path, {"requests": [*pending, asdict(retrigger)]})
 
+    def is_asked(self, dag_id: str, task_id: str) -> bool:
+        """Look for it in the file."""
+        return any((one.get("dag_id"), one.get("task_id")) == (dag_id, task_id) for one in self._pending())
+
     def _pending(self) -> list[dict[str, Any]]:
         if not self.path.exists():
             return []

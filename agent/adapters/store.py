@@ -7,13 +7,14 @@ from typing import Any
 from agent.adapters.incident_file import incident_id
 from agent.ports import JournalPort
 from mend.contracts.decision import DecisionLogLine, DecisionResult, ToolResult
-from mend.contracts.incident import Incident, Severity
+from mend.contracts.incident import Incident, IncidentStatus, Severity
 from mend.contracts.mapping import MappedField
 from mend.incidents.lifecycle import opened
 from mend.incidents.log import IncidentLog
 from mend.runtime.clock import now
 from mend.runtime.errors import UserError
 from mend.runtime.faults import fault_point
+from mend.store.brakes import Brakes
 from mend.store.decisions import Decisions
 from mend.store.mappings import Mappings
 
@@ -55,6 +56,11 @@ class StoreIncidents:
         known = self.log.find_open(cause)
         return self.log.resolve_incident(known.id, notes, at) if known else None
 
+    def is_open(self, incident_id: str) -> bool:
+        """Look it up in the log."""
+        known = self.log.get_incident(incident_id)
+        return known is not None and known.status is not IncidentStatus.RESOLVED
+
 
 class StoreMappings:
     """The mappings of one pipeline; version 1 is its contract, so the first remap makes version 2."""
@@ -80,6 +86,11 @@ class StoreMappings:
             return base
         return self.mappings.append(self.pipeline, (*fields, *added), at, created_by="decision", base=base)
 
+    def active_names(self) -> frozenset[str]:
+        """Return the names of the newest version."""
+        current = self.mappings.current(self.pipeline)
+        return frozenset(one.name for one in (current.fields if current else self.contract))
+
     def _first(self, at: datetime) -> int:
         return self.mappings.append(self.pipeline, self.contract, at, created_by="contract", base=0)
 
@@ -87,6 +98,22 @@ class StoreMappings:
 def added_field(name: str, change: dict[str, Any]) -> MappedField:
     """Return the field of a mapping."""
     return MappedField(name=name, source=name, type=str(change["type"]), nullable=True, added=True)
+
+
+class StoreCircuit:
+    """The circuit of one pipeline."""
+
+    def __init__(self, brakes: Brakes, pipeline: str) -> None:
+        self.brakes = brakes
+        self.pipeline = pipeline
+
+    def open(self, cause: str, why: str, run_id: str | None, at: datetime) -> str:
+        """Insert a row unless one is open."""
+        return str(self.brakes.open_circuit(self.pipeline, cause, why, at, by="decision", run_id=run_id).id)
+
+    def is_open(self) -> bool:
+        """Read it from the table."""
+        return self.brakes.circuit(self.pipeline) is not None
 
 
 class StoreActs:
@@ -112,11 +139,16 @@ class StoreJournal:
         self.decisions = decisions
         self.files = files
 
+    def keep(self, name: str, content: bytes) -> None:
+        """Write the file."""
+        self.files.keep(name, content)
+
     def record(self, decision: DecisionResult, line: DecisionLogLine) -> None:
-        """Insert a row unless it is there, then write the files."""
-        bare = replace(decision, actions_taken=())
-        if not self.decisions.known(decision.run_id, bare):
-            self.decisions.record(decision.run_id, bare, datetime.fromisoformat(decision.timestamp), now())
+        """Insert a row unless it is there, with the acts that failed, then write the files."""
+        failed = tuple(one for one in decision.actions_taken if not (one.result.success or one.paused))
+        kept = replace(decision, actions_taken=failed)
+        if not self.decisions.known(decision.run_id, kept):
+            self.decisions.record(decision.run_id, kept, datetime.fromisoformat(decision.timestamp), now())
         fault_point("decision_stored")
         self.files.record(decision, line)
 

@@ -49,6 +49,17 @@ class PartitionFilter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """What was found after an act, in the world and not in the tool's own words, beside what was predicted."""
+
+    __pydantic_config__ = STRICT
+    predicted: str
+    found: str
+    ok: bool
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ToolResult:
     """What a tool did; `timestamp` is ISO 8601 in UTC."""
 
@@ -57,17 +68,33 @@ class ToolResult:
     message: str
     timestamp: str
     data: dict[str, Any] | None = None
+    check: Check | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """What an act will have brought about; `rows` and their `place` where it moves rows, `by` where not at once."""
+
+    __pydantic_config__ = STRICT
+    tool: str
+    target: str
+    effect: str
+    rows: Count | None = None
+    place: Literal["held", "rejected"] | None = None
+    by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionTaken:
-    """One call of a tool and its result."""
+    """One call of a tool, and its result. `paused`: not done, because a person paused the machine."""
 
     __pydantic_config__ = STRICT
     tool: str
     result: ToolResult
     timestamp: str
     params: dict[str, Any] = field(default_factory=dict)
+    target: str | None = None
+    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +117,7 @@ class DecisionResult:
     evidence_hash: str | None = None
     matrix_hash: str | None = None
     decided_by: Literal["rules", "model", "person"] = "rules"
+    predictions: tuple[Prediction, ...] = ()
     actions_taken: tuple[ActionTaken, ...] = ()
 
 
@@ -106,7 +134,7 @@ class ContextSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionLogLine:
-    """One line of `decision_log.jsonl`, append-only."""
+    """One line of `decision_log.jsonl`, append-only; `by` is the person whose act it notes."""
 
     __pydantic_config__ = STRICT
     timestamp: str
@@ -120,3 +148,6 @@ class DecisionLogLine:
     rules: tuple[str, ...] = ()
     evidence_hash: str | None = None
     matrix_hash: str | None = None
+    by: str | None = None
+    prev_hash: str | None = None
+    hash: str | None = None

@@ -22,6 +22,7 @@ POINTS = {
     "audit_written": "the audit's results are written, the store does not know of them",
     "evidence_kept": "the evidence is kept, nothing is decided",
     "decision_stored": "the decision is in the store, not in the log",
+    "log_torn": "half of a decision's line is in the log",
     "decision_recorded": "the decision is on record, none of its acts is done",
     "act_done": "an act is done and not noted as done",
     "acts_done": "all acts are done, no row is moved",

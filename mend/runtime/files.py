@@ -72,16 +72,3 @@ def append_line(path: Path, line: bytes) -> None:
         out.write((b"\n" if torn else b"") + line + b"\n")
         out.flush()
         os.fsync(out.fileno())
-
-
-TAIL = 2**20
-
-
-def append_line_once(path: Path, line: bytes) -> None:
-    """Append one line unless it is among the last ones (1 MB): what died before it could note the line repeats it."""
-    if path.exists():
-        with path.open("rb") as lines:
-            lines.seek(max(lines.seek(0, os.SEEK_END) - TAIL, 0))
-            if line in lines.read().split(b"\n"):
-                return
-    append_line(path, line)

@@ -1,14 +1,14 @@
 """Decisions, written down before their first action, and actions, done once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
 import orjson
-from sqlalchemy import select
+from sqlalchemy import select, update
 
-from mend.contracts.decision import DecisionResult, ToolResult
+from mend.contracts.decision import Check, DecisionResult, ToolResult
 from mend.store.database import Database, insert_once
 from mend.store.tables import actions, decisions
 
@@ -75,10 +75,12 @@ class Decisions:
         return found[0] if found else None
 
     def known(self, run_id: str | None, decision: DecisionResult) -> bool:
-        """Return whether this very decision about the run was recorded."""
+        """Return whether this very decision about the run was recorded, whatever was done for it."""
         made = select(decisions.c.result).where(decisions.c.run_id == run_id)
         with self.database.reading() as connection:
-            return decision in connection.scalars(made).all()
+            return replace(decision, actions_taken=()) in [
+                replace(one, actions_taken=()) for one in connection.scalars(made)
+            ]
 
     def history(self, limit: int = 20) -> tuple[RecordedDecision, ...]:
         """Return the newest decisions, newest first."""
@@ -99,6 +101,14 @@ class Decisions:
             insert_once(connection, actions, row)
             first: ToolResult = connection.execute(select(actions.c.result).where(actions.c.key == key)).scalar_one()
             return first
+
+    def add_check(self, key: str, check: Check) -> None:
+        """Add to an action what was found after it; nothing where it was never done."""
+        with self.database.transaction() as connection:
+            known = connection.scalar(select(actions.c.result).where(actions.c.key == key))
+            if known is not None:
+                values = {"result": replace(known, check=check)}
+                connection.execute(update(actions).where(actions.c.key == key).values(values))
 
     def actions(self, run_id: str) -> tuple[RecordedAction, ...]:
         """Return the actions done for a run, in the order of their time."""

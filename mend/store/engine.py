@@ -14,6 +14,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from mend.runtime.errors import UserError
 from mend.runtime.nearest import nearest
 from mend.store.beats import Beats
+from mend.store.brakes import Brakes
 from mend.store.database import BEGIN, Database
 from mend.store.dead_letters import DeadLetterSends
 from mend.store.decisions import Decisions
@@ -61,6 +62,7 @@ class Store:
     beats: Beats
     task_events: TaskEvents
     measures: Measures
+    brakes: Brakes
 
     def transaction(self) -> AbstractContextManager[Connection]:
         """Make everything inside the `with` one transaction: kept as a whole at its end, or not at all.
@@ -106,6 +108,7 @@ def open_store(url: str) -> Store:
         beats=Beats(database),
         task_events=TaskEvents(database),
         measures=Measures(database),
+        brakes=Brakes(database),
     )
 
 

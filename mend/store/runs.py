@@ -246,14 +246,14 @@ class Runs:
             rows = connection.execute(wanted.order_by(failures.c.at.desc(), failures.c.id.desc()).limit(limit))
             return tuple(Failure(**row) for row in rows.mappings())
 
-    def consecutive_failures(self, pipeline: str) -> int:
-        """Count failed jobs and runs that published nothing since the pipeline last published.
+    def consecutive_failures(self, pipeline: str, since: datetime | None = None) -> int:
+        """Count failed jobs and runs that published nothing since the pipeline last published, and not before `since`.
 
         Every attempt at one batch counts: a batch that fails three times is three failures.
         """
         with self.database.reading() as connection:
-            ended = and_(runs.c.pipeline == pipeline, _since(connection, runs.c.ended_at, pipeline))
-            failed = and_(failures.c.pipeline == pipeline, _since(connection, failures.c.at, pipeline))
+            ended = and_(runs.c.pipeline == pipeline, _since(connection, runs.c.ended_at, pipeline, since))
+            failed = and_(failures.c.pipeline == pipeline, _since(connection, failures.c.at, pipeline, since))
             empty = connection.scalar(select(func.count()).select_from(runs).where(ended, _PUBLISHED_NOTHING)) or 0
             return empty + (connection.scalar(select(func.count()).select_from(failures).where(failed)) or 0)
 
@@ -274,10 +274,11 @@ _PUBLISHED_NOTHING = or_(
 _PUBLISHED = and_(runs.c.outcome == Outcome.PUBLISHED, func.coalesce(runs.c.published_rows, 1) > 0)
 
 
-def _since(connection: Connection, when: Any, pipeline: str) -> Any:
-    """Return the condition that it happened after the pipeline last published."""
+def _since(connection: Connection, when: Any, pipeline: str, since: datetime | None) -> Any:
+    """Return the condition that it happened after the pipeline last published, and after a moment."""
     last = connection.scalar(select(func.max(runs.c.ended_at)).where(runs.c.pipeline == pipeline, _PUBLISHED))
-    return when > last if last else when.is_not(None)
+    after = max((one for one in (last, since) if one), default=None)
+    return when > after if after else when.is_not(None)
 
 
 def _get(connection: Connection, run_id: str) -> Run | None:

@@ -135,6 +135,7 @@ decisions = Table(
     Column("name", String(NAME), nullable=False),
     Column("decided_at", UtcDateTime, nullable=False),
     Column("recorded_at", UtcDateTime),
+    Column("decided_at", UtcDateTime, nullable=False, index=True),
     Column("evidence_hash", String(NAME)),
     Column("matrix_hash", String(NAME)),
     Column("result", Document(DecisionResult), nullable=False),
@@ -318,4 +319,44 @@ task_events = Table(
     Column("event", Document(TaskEvent), nullable=False),
     Column("answer", Document(Answer)),
     Index(None, "pipeline", "task", "received_at"),
+)
+)
+
+circuits = Table(
+    "circuits",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("pipeline", String(NAME), nullable=False, index=True),
+    Column("cause", String(NAME), nullable=False),
+    Column("why", FreeText, nullable=False),
+    Column("run_id", String(NAME)),
+    Column("opened_at", UtcDateTime, nullable=False),
+    Column("opened_by", String(NAME), nullable=False),
+    Column("closed_at", UtcDateTime),
+    Column("closed_by", String(NAME)),
+    Column("closed_why", FreeText),
+)
+
+pauses = Table(
+    "pauses",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("pipeline", String(NAME)),
+    Column("since", UtcDateTime, nullable=False),
+    Column("until", UtcDateTime),
+    Column("by", String(NAME), nullable=False),
+    Column("reason", FreeText, nullable=False),
+    Column("ended_at", UtcDateTime),
+    Column("ended_by", String(NAME)),
+)
+
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("run_id", String(NAME), nullable=False, index=True),
+    Column("approved", Boolean, nullable=False),
+    Column("by", String(NAME), nullable=False),
+    Column("reason", FreeText, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
 )

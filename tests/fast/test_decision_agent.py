@@ -119,7 +119,7 @@ def test_breaking_drift_sets_the_rejected_rows_aside_and_calls_a_person() -> Non
         consecutive_failures=3,
         recent_incidents=[{"id": str(number)} for number in range(12)],
     )
-    assert tools_used(decision) == ["quarantine_records", "escalate_incident"]
+    assert tools_used(decision) == ["quarantine_records", "open_circuit", "escalate_incident"]
     assert ports.quarantine.orders[0].segments == ()
     incident = ports.incidents.opened[0]
     assert (incident.incident_type, incident.severity) == ("consecutive_failures", Severity.CRITICAL)
@@ -269,7 +269,7 @@ def test_a_tool_that_says_it_failed_has_failed(tmp_path: Path) -> None:
 def test_a_journal_that_cannot_be_written_stops_everything() -> None:
     """A decision is on record before its first act, or there is no act."""
     ports = memory_ports()
-    with pytest.raises(RuntimeError, match="record is away"):
+    with pytest.raises(RuntimeError, match="keep is away"):
         decide_run(scenario({"late_records": 500}), ports, Broken())
     assert ports.incidents.opened == []
 

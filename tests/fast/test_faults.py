@@ -95,8 +95,9 @@ def total(world: World) -> Sum:
 
 
 def log_lines(world: World) -> list[dict[str, Any]]:
-    """Read the decision log, every line of it."""
-    return [orjson.loads(line) for line in (world.home / "ops" / "decision_log.jsonl").read_bytes().splitlines()]
+    """Read the decision log, every line of it that is about a run."""
+    lines = (world.home / "ops" / "decision_log.jsonl").read_bytes().splitlines()
+    return [line for line in map(orjson.loads, lines) if line["run_id"]]
 
 
 def incidents(world: World) -> int:

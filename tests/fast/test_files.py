@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mend.runtime.files import append_line, append_line_once, duckdb_names, write_atomic, write_json
+from mend.runtime.files import append_line, duckdb_names, write_atomic, write_json
 
 
 def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
@@ -73,14 +73,6 @@ def test_a_torn_last_line_swallows_nothing(tmp_path: Path) -> None:
     path.write_bytes(b"1\n{half")
     append_line(path, b"2")
     assert path.read_bytes() == b"1\n{half\n2\n"
-
-
-def test_a_line_is_appended_once(tmp_path: Path) -> None:
-    """What is repeated after a crash has one line; half of it, or a longer one, is no such line."""
-    path = tmp_path / "log.jsonl"
-    for line in (b"12", b"1", b"12", b"123"):
-        append_line_once(path, line)
-    assert path.read_bytes() == b"12\n1\n123\n"
 
 
 @pytest.mark.parametrize("name", ["a[1]", "s*r", "q?", "a{b,c}", "back\\slash", "spâce %20"])

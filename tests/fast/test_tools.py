@@ -36,6 +36,7 @@ def test_the_tools_have_their_names() -> None:
         "escalate_incident",
         "update_incident",
         "resolve_incident",
+        "open_circuit",
     }
 
 
