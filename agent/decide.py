@@ -54,12 +54,13 @@ class Act:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """A decision, the verdict behind it and the acts that it asks for."""
+    """A decision, the verdict behind it and the acts that it asks for. Without signals, judging itself failed."""
 
     context: DecisionContext
     verdict: Verdict
     decision: DecisionResult
     acts: tuple[Act, ...]
+    signals: Signals | None = None
 
 
 def decide(context: DecisionContext, matrix: Matrix) -> DecisionResult:
@@ -74,9 +75,8 @@ def judge(context: DecisionContext, matrix: Matrix) -> Judgement:
     excepted = any(rule.rows is Rows.PUBLISH_EXCEPT_SEGMENT for rule in verdict.rules)
     hold = tuple(SegmentFilter(column=one.column, value=one.value) for one in signals.localised if excepted)
     decision = replace(result(context, verdict, hold, matrix.version), paused=paused(verdict, signals))
-    return Judgement(
-        context=context, verdict=verdict, decision=decision, acts=plan(context, verdict, decision, signals)
-    )
+    acts = plan(context, verdict, decision, signals)
+    return Judgement(context=context, verdict=verdict, decision=decision, acts=acts, signals=signals)
 
 
 def paused(verdict: Verdict, signals: Signals) -> tuple[PartitionFilter, ...]:
@@ -285,6 +285,10 @@ def log_line(context: DecisionContext, decision: DecisionResult) -> DecisionLogL
         rules=decision.rules,
         evidence_hash=decision.evidence_hash,
         matrix_hash=decision.matrix_hash,
+        decided_by=decision.decided_by,
+        proposal=decision.proposal,
+        fallback=decision.fallback,
+        model_seconds=decision.model_seconds,
     )
 
 
