@@ -1,6 +1,7 @@
 """The model in its envelope: a proposal is followed inside what the table allows, and never to be milder. Pure."""
 
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 from agent.decide import Act, Judgement, plan, reasoning
@@ -66,7 +67,8 @@ def refused(table: Judgement, proposal: Proposal) -> Fallback | None:
         return Fallback.MILDER
     if proposal.offer is not None and proposal.offer > len(offers(table)):
         return Fallback.OUTSIDE
-    unsure = proposal.confidence < signals.limits.confidence_threshold
+    # By its decimal digits: 0.7 is the threshold, not a little less.
+    unsure = Fraction(str(proposal.confidence)) < signals.limits.confidence_threshold
     return Fallback.LOW_CONFIDENCE if unsure else None
 
 
