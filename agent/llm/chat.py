@@ -1,6 +1,8 @@
 """Chat models over HTTP clients that follow no redirect and read no endless answer."""
 
+import ssl
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import httpx
@@ -50,7 +52,14 @@ def http_options(seconds: float) -> dict[str, Any]:
     """Return the options of every HTTP client; `seconds` end a silence, the process that asks ends everything else."""
     hooks: dict[str, list[Callable[..., Any]]] = {"response": [limit]}
     headers = {"accept-encoding": "identity"}
-    return {"follow_redirects": False, "timeout": seconds, "event_hooks": hooks, "headers": headers}
+    options = {"follow_redirects": False, "timeout": seconds, "event_hooks": hooks, "headers": headers}
+    return options | {"verify": trusted()}
+
+
+@cache
+def trusted() -> ssl.SSLContext:
+    """Return the certificates that are trusted; loading them costs more than a question."""
+    return httpx.create_ssl_context()
 
 
 def chat_model(provider: Provider, seconds: float) -> BaseChatModel:
@@ -64,6 +73,7 @@ def chat_model(provider: Provider, seconds: float) -> BaseChatModel:
             temperature=TEMPERATURE,
             num_predict=MOST_TOKENS,
             num_ctx=CONTEXT_TOKENS,
+            client_kwargs={"verify": trusted()},
             sync_client_kwargs=http_options(seconds),
         )
     from langchain_openai import ChatOpenAI
