@@ -57,12 +57,13 @@ class Act:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """A decision, the verdict behind it and the acts that it asks for."""
+    """A decision, the verdict behind it and the acts that it asks for. Without signals, judging itself failed."""
 
     context: DecisionContext
     verdict: Verdict
     decision: DecisionResult
     acts: tuple[Act, ...]
+    signals: Signals | None = None
 
 
 def decide(context: DecisionContext, matrix: Matrix) -> DecisionResult:
@@ -78,9 +79,16 @@ def judge(context: DecisionContext, matrix: Matrix) -> Judgement:
     hold = tuple(SegmentFilter(column=one.column, value=one.value) for one in signals.localised if excepted)
     decision = replace(result(context, verdict, hold, matrix.version), paused=paused(verdict, signals))
     acts = plan(context, verdict, decision, signals)
+    decision = foreseen(context, decision, acts, signals)
+    return Judgement(context=context, verdict=verdict, decision=decision, acts=acts, signals=signals)
+
+
+def foreseen(
+    context: DecisionContext, decision: DecisionResult, acts: tuple[Act, ...], signals: Signals
+) -> DecisionResult:
+    """Say of each act what is expected of it."""
     report = context.run_report if isinstance(context.run_report, RunReport) else None
-    foreseen = tuple(prediction(one, decision, report, signals) for one in acts)
-    return Judgement(context=context, verdict=verdict, decision=replace(decision, predictions=foreseen), acts=acts)
+    return replace(decision, predictions=tuple(prediction(one, decision, report, signals) for one in acts))
 
 
 def paused(verdict: Verdict, signals: Signals) -> tuple[PartitionFilter, ...]:
@@ -329,6 +337,10 @@ def log_line(context: DecisionContext, decision: DecisionResult) -> DecisionLogL
         rules=decision.rules,
         evidence_hash=decision.evidence_hash,
         matrix_hash=decision.matrix_hash,
+        decided_by=decision.decided_by,
+        proposal=decision.proposal,
+        fallback=decision.fallback,
+        model_seconds=decision.model_seconds,
     )
 
 

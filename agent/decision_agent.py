@@ -24,16 +24,20 @@ from agent.decide import (
     run_key,
     settled,
 )
+from agent.envelope import settle
+from agent.evidence import evidence
 from agent.foresight import EFFECTS
 from agent.matrix_file import MATRIX, load_matrix
-from agent.ports import JournalPort, Ports
+from agent.ports import AdviserPort, JournalPort, Ports
 from agent.sanity import Anomaly, Problem, anomaly
 from agent.tools import Tool, load_tools, tool_named
-from agent.wiring import file_journal, file_ports
+from agent.wiring import adviser_of, file_journal, file_ports
 from mend.contracts import codec
-from mend.contracts.decision import ActionTaken, Check, DecisionResult, ToolResult
+from mend.contracts.decision import Action, ActionTaken, Check, DecisionResult, Fallback, ToolResult
 from mend.runtime.clock import now
+from mend.runtime.errors import UserError
 from mend.runtime.faults import fault_point
+from mend.runtime.settings import load_settings
 
 T = TypeVar("T")
 TELLING = frozenset({"escalate_incident", "update_incident", "resolve_incident", "notify_ops", "open_circuit"})
@@ -51,15 +55,20 @@ class Rules:
 
 
 def decide_run(
-    context: DecisionContext, ports: Ports, journal: JournalPort, rules: Rules | None = None
+    context: DecisionContext,
+    ports: Ports,
+    journal: JournalPort,
+    rules: Rules | None = None,
+    adviser: AdviserPort | None = None,
 ) -> DecisionResult:
     """Decide, write the decision down, act, and return it with what was done.
 
     An act that was done for this run before is not done again. Whatever fails on the way becomes an escalation;
-    only a journal that cannot be written raises OSError, and then nothing was done.
+    only a journal that cannot be written raises OSError, and then nothing was done. An adviser is heard, not obeyed.
     """
     rules = rules or Rules()
     judgement, tools = judged(context, rules)
+    judgement = advised(judgement, adviser)
     keep_matrix(journal, rules.matrix, judgement.decision.matrix_hash)
     journal.record(judgement.decision, log_line(context, judgement.decision))
     fault_point("decision_recorded")
@@ -86,6 +95,18 @@ def judged(context: DecisionContext, rules: Rules) -> tuple[Judgement, Mapping[s
     if isinstance(prepared, Exception):
         return judge_failure(context, prepared), load_tools()
     return prepared
+
+
+def advised(table: Judgement, adviser: AdviserPort | None) -> Judgement:
+    """Ask the adviser about a run that is not simply published; whatever fails, the table's judgement stands."""
+    if adviser is None or table.signals is None:
+        return table
+    if table.decision.actions == (Action.CONTINUE,):
+        return settle(table, None, Fallback.NOT_ASKED)
+    advice = attempt(lambda: adviser.propose(evidence(table)))
+    if isinstance(advice, Exception):
+        return settle(table, None, Fallback.FAILED)
+    return settle(table, advice.proposal, advice.why_not, advice.seconds)
 
 
 def prepare(context: DecisionContext, rules: Rules) -> tuple[Judgement, Mapping[str, Tool]]:
@@ -174,7 +195,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; 0 done, 1 escalated or failed, 2 wrong use."""
+    """Run the command line; 0 done, 1 escalated or failed, 2 wrong use (a setting too)."""
     made = parser()
     args = made.parse_args(arguments)
     if args.context is None and (args.run_report is None or args.ge_results is None):
@@ -187,15 +208,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         sys.stderr.write(f"The decision could not be written, nothing was done: {error}\n")
         return 1
+    except UserError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
     show(decision, as_json=args.json)
     return 1 if decision.escalation_required else 0
 
 
 def run(context: DecisionContext, rules: Rules, output: Path | None) -> DecisionResult:
-    """Decide and act with files beside the output; without an output decide only."""
+    """Decide and act with files beside the output; without an output decide only, by the rules alone."""
     if output is None:
         return judged(context, rules)[0].decision
-    return decide_run(context, file_ports(output.parent), file_journal(output), rules)
+    adviser = adviser_of(load_settings())
+    return decide_run(context, file_ports(output.parent), file_journal(output), rules, adviser)
 
 
 def context_of(report: Path | None, quality: Path | None, history: Path | None, run_id: str | None) -> DecisionContext:

@@ -1,7 +1,7 @@
 """The thresholds of a decision matrix, and those that a pipeline sets for itself. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from fractions import Fraction
 from typing import Any
 
@@ -25,6 +25,7 @@ class Limits:
     localised_min_rows: int
     localised_min_failures: int
     localised_ratio: int
+    confidence_threshold: Fraction = Fraction(7, 10)
 
     @property
     def localisation(self) -> Localisation:
@@ -66,3 +67,4 @@ def limit_value(name: str, value: Any) -> Fraction | int | bool | None:
 
 
 LIMIT_KINDS: dict[str, Any] = {one.name: one.type for one in fields(Limits)}
+NEEDED_LIMITS = {one.name for one in fields(Limits) if one.default is MISSING}

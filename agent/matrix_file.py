@@ -9,7 +9,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from agent.limits import LIMIT_KINDS, Limits, limit_value
+from agent.limits import LIMIT_KINDS, NEEDED_LIMITS, Limits, limit_value
 from agent.matrix import COMPARE, CUSTOM, KNOWN, AllOf, AnyOf, Call, Condition, Matrix, Rule, When, facts
 from agent.sanity import Anomaly, Problem
 from agent.signals import Signals
@@ -51,8 +51,8 @@ def load_matrix(path: Path = MATRIX) -> Matrix:
 
 
 def read_limits(file: YamlFile, document: dict[str, Any]) -> Limits:
-    """Read the thresholds; each must be there, and be of its kind."""
-    file.check_keys(("limits",), document, set(LIMIT_KINDS), set(LIMIT_KINDS))
+    """Read the thresholds; each without a default must be there, and each be of its kind."""
+    file.check_keys(("limits",), document, set(LIMIT_KINDS), NEEDED_LIMITS)
     values: dict[str, Any] = {name: limit_value(name, value) for name, value in document.items()}
     words = {Fraction: "a share from 0 to 1", int: "a whole number from 1", bool: "true or false"}
     for name, value in values.items():

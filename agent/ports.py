@@ -5,7 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from mend.contracts.decision import DecisionLogLine, DecisionResult, PartitionFilter, SegmentFilter, ToolResult
+from mend.contracts.decision import (
+    DecisionLogLine,
+    DecisionResult,
+    Fallback,
+    PartitionFilter,
+    Proposal,
+    SegmentFilter,
+    ToolResult,
+)
 from mend.contracts.incident import Incident, Severity
 
 
@@ -152,3 +160,31 @@ class JournalPort(Protocol):
 
     def finish(self, decision: DecisionResult) -> None:
         """Write down what was done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice:
+    """A proposal, or why there is none, and how long that took."""
+
+    proposal: Proposal | None = None
+    why_not: Fallback | None = None
+    seconds: float | None = None
+
+
+class AdviserPort(Protocol):
+    """Whoever proposes what is done about a run; nobody has to follow."""
+
+    def propose(self, pack: dict[str, Any]) -> Advice:
+        """Propose something about an evidence pack (`agent.evidence`), in bounded time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """Says again what was said when a recorded decision was made, so that the same evidence decides the same."""
+
+    recorded: DecisionResult
+
+    def propose(self, pack: dict[str, Any]) -> Advice:  # noqa: ARG002 - the port's signature
+        """Return the recorded advice."""
+        one = self.recorded
+        return Advice(proposal=one.proposal, why_not=None if one.proposal else one.fallback, seconds=one.model_seconds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,10 +14,13 @@ from agent.adapters.mapping_file import FileMappings
 from agent.adapters.notice_log import LogNotices
 from agent.adapters.quarantine_file import FileQuarantine
 from agent.adapters.retrigger_file import FileRetriggers
-from agent.ports import JournalPort, Ports
+from agent.ports import AdviserPort, JournalPort, Ports
 from mend.runtime.clock import now
+from mend.runtime.settings import LlmProvider, Settings
 
 if TYPE_CHECKING:  # the store loads SQLAlchemy, which a decision from files does not need
+    from agent.llm.process import ModelProcess
+    from agent.llm.question import Provider
     from mend.contracts.mapping import MappedField
     from mend.store.engine import Store
 
@@ -67,3 +71,30 @@ def store_journal(store: Store, output: Path, log: Path) -> JournalPort:
     from agent.adapters.store import StoreJournal
 
     return StoreJournal(store.decisions, FileJournal(output, log))
+
+
+def adviser_of(settings: Settings) -> AdviserPort | None:
+    """Return the adviser that the settings name, None for `none`. Its process is shared by all who ask."""
+    if settings.llm_provider is LlmProvider.NONE:
+        return None
+    from agent.llm.adviser import ModelAdviser
+
+    return ModelAdviser(provider_of(settings), settings.llm_deadline_seconds, model_process())
+
+
+def provider_of(settings: Settings) -> Provider:
+    """Return where the model of the settings answers."""
+    from agent.llm.question import Provider
+
+    if settings.llm_provider is LlmProvider.OLLAMA:
+        return Provider(name="ollama", model=settings.ollama_model, base_url=settings.ollama_base_url)
+    key = settings.openai_api_key.get_secret_value()
+    return Provider(name="openai", model=settings.openai_model, base_url=settings.openai_base_url, api_key=key)
+
+
+@cache
+def model_process() -> ModelProcess:
+    """Return the one process of the model; it ends with this one."""
+    from agent.llm.process import ModelProcess
+
+    return ModelProcess()

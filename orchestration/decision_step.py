@@ -11,9 +11,10 @@ from typing import Any, NoReturn
 from agent.causes import classify
 from agent.context import DecisionContext, History, assemble, read_quality, read_report
 from agent.decision_agent import decide_run
+from agent.ports import AdviserPort, Remembered
 from agent.sanity import Problem, anomaly
 from agent.storms import storm_cause
-from agent.wiring import store_journal, store_ports
+from agent.wiring import adviser_of, store_journal, store_ports
 from mend.contracts.codec import dumps, loads, to_dict
 from mend.contracts.decision import Action, DecisionResult, Rows
 from mend.contracts.mapping import MappedField
@@ -85,11 +86,20 @@ def decide(workspace: Workspace, context: DecisionContext) -> DecisionResult:
     layout = workspace.layout
     ports = store_ports(workspace.store, layout.ops, workspace.pipeline.name, contract_fields(workspace))
     output = layout.run_file(context.run, "agent_decision") if context.run else layout.ops / "agent_decision.json"
-    decision = decide_run(context, ports, store_journal(workspace.store, output, layout.ops / "decision_log.jsonl"))
+    journal = store_journal(workspace.store, output, layout.ops / "decision_log.jsonl")
+    decision = decide_run(context, ports, journal, adviser=adviser(workspace, context))
     layout.write_latest("agent_decision", to_dict(decision))
     if Action.REMAP in decision.actions:
         write_mapping(workspace)
     return decision
+
+
+def adviser(workspace: Workspace, context: DecisionContext) -> AdviserPort | None:
+    """Return whom to ask: what was said of this very evidence before a crash, else the model of the settings."""
+    recorded = workspace.store.decisions.get(context.run) if context.run else None
+    if recorded and recorded.result.evidence_hash == sha256(dumps(context)).hexdigest():
+        return Remembered(recorded.result) if recorded.result.fallback or recorded.result.proposal else None
+    return adviser_of(workspace.settings)
 
 
 def evidence(workspace: Workspace, run_id: str) -> DecisionContext:

@@ -9,6 +9,8 @@ from annotated_types import Ge, Le
 from mend.contracts.codec import STRICT
 from mend.contracts.drift import Count
 
+Decider = Literal["rules", "model", "person"]
+
 
 class Action(StrEnum):
     """What a decision may do, mildest first."""
@@ -97,9 +99,45 @@ class ActionTaken:
     paused: bool = False
 
 
+class Fallback(StrEnum):
+    """Why the table decided alone although a model is configured."""
+
+    NOT_ASKED = "not_asked"
+    NOT_CONFIGURED = "not_configured"
+    TIME_OUT = "time_out"
+    UNREACHABLE = "unreachable"
+    RATE_LIMITED = "rate_limited"
+    SERVER_ERROR = "server_error"
+    REFUSED = "refused"
+    REDIRECTED = "redirected"
+    TOO_LARGE = "too_large"
+    TOO_MANY_CALLS = "too_many_calls"
+    NOT_AN_ANSWER = "not_an_answer"
+    OTHER_RUN = "other_run"
+    LOW_CONFIDENCE = "low_confidence"
+    OUTSIDE = "outside"
+    MILDER = "milder"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """What a model proposes. `offer` numbers the rename that a person shall be offered, from 1."""
+
+    __pydantic_config__ = STRICT
+    run_id: str
+    action: Action
+    confidence: Annotated[float, Ge(0), Le(1)]
+    reason: str
+    offer: Annotated[int, Ge(1)] | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionResult:
-    """The content of `agent_decision.json`. `hold` and `paused` name the rows that are not published with the rest."""
+    """The content of `agent_decision.json`. `hold` and `paused` name the rows that are not published with the rest.
+
+    `proposal` is what a model said, `fallback` why the rules decided nevertheless, `model_seconds` the time that took.
+    """
 
     __pydantic_config__ = STRICT
     decision: str
@@ -116,7 +154,10 @@ class DecisionResult:
     paused: tuple[PartitionFilter, ...] = ()
     evidence_hash: str | None = None
     matrix_hash: str | None = None
-    decided_by: Literal["rules", "model", "person"] = "rules"
+    decided_by: Decider = "rules"
+    proposal: Proposal | None = None
+    fallback: Fallback | None = None
+    model_seconds: Annotated[float, Ge(0)] | None = None
     predictions: tuple[Prediction, ...] = ()
     actions_taken: tuple[ActionTaken, ...] = ()
 
@@ -148,6 +189,10 @@ class DecisionLogLine:
     rules: tuple[str, ...] = ()
     evidence_hash: str | None = None
     matrix_hash: str | None = None
+    decided_by: Decider = "rules"
+    proposal: Proposal | None = None
+    fallback: Fallback | None = None
+    model_seconds: Annotated[float, Ge(0)] | None = None
     by: str | None = None
     prev_hash: str | None = None
     hash: str | None = None

@@ -25,6 +25,14 @@ SinkClass = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_
 """A sink of the user's own: package.module:Class."""
 
 
+class LlmProvider(StrEnum):
+    """Whose model is asked for a proposal."""
+
+    NONE = "none"
+    OLLAMA = "ollama"
+    OPENAI = "openai"
+
+
 class Settings(BaseSettings):
     """Values come from the environment, then from `.env` in the working folder, then from the defaults."""
 
@@ -84,6 +92,22 @@ class Settings(BaseSettings):
     )
     heartbeat_url: SecretStr = Field(
         SecretStr(""), description="Fetched after each good run; a monitor elsewhere calls you when that stops"
+    )
+
+    llm_provider: LlmProvider = Field(
+        LlmProvider.NONE, description="Model that may propose what is done: ollama, openai, or none"
+    )
+    llm_deadline_seconds: float = Field(
+        10.0, gt=0, le=120, description="The rules decide alone when the model has not answered after so long"
+    )
+    ollama_model: str = Field("llama3.1", description="Model that Ollama runs; it must be able to call tools")
+    ollama_base_url: str = Field(
+        "http://localhost:11434", description="Address of Ollama (containers: http://ollama:11434)"
+    )
+    openai_api_key: SecretStr = Field(SecretStr(""), description="API key for LLM_PROVIDER=openai")
+    openai_model: str = Field("gpt-4o-mini", description="Chat model for LLM_PROVIDER=openai")
+    openai_base_url: str = Field(
+        "https://api.openai.com/v1", description="Address of the API, or of a server that speaks like it"
     )
 
     fault_at: str = Field(

@@ -133,9 +133,8 @@ decisions = Table(
     # No foreign key: a report that a user hands in may name a run that this store never saw.
     Column("run_id", String(NAME), index=True),
     Column("name", String(NAME), nullable=False),
-    Column("decided_at", UtcDateTime, nullable=False),
-    Column("recorded_at", UtcDateTime),
     Column("decided_at", UtcDateTime, nullable=False, index=True),
+    Column("recorded_at", UtcDateTime),
     Column("evidence_hash", String(NAME)),
     Column("matrix_hash", String(NAME)),
     Column("result", Document(DecisionResult), nullable=False),
@@ -319,7 +318,6 @@ task_events = Table(
     Column("event", Document(TaskEvent), nullable=False),
     Column("answer", Document(Answer)),
     Index(None, "pipeline", "task", "received_at"),
-)
 )
 
 circuits = Table(
