@@ -23,6 +23,7 @@ class History:
 
     `consecutive_failures` counts the pipeline's failed runs up to now, `retriggers` those already done for this
     cause. `run_id` is the run that the question is about: with it, documents of another run are refused.
+    `circuit_open` says that automatic tries were stopped and that no person has allowed them again.
     `open_storms` are the partitions (topic/number) for whose storm of bad events a person was called already.
     `pipeline_config` may set limits of the matrix for this pipeline, under their names or below `monitoring`.
     """
@@ -35,6 +36,7 @@ class History:
     open_storms: tuple[str, ...] = ()
     consecutive_failures: Annotated[int, Ge(0)] = 0
     retriggers: Annotated[int, Ge(0)] = 0
+    circuit_open: bool = False
     job_status: Literal["success", "failed"] | None = None
     job_cause: Cause | None = None
 

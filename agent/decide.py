@@ -244,7 +244,7 @@ def escalation(
         "rows": decision.rows.value,
         "figures": codec.to_dict(summary(context)),
         "consecutive_failures": context.consecutive_failures,
-        "circuit": "open" if any(one.opens_circuit for one in verdict.rules) else "closed",
+        "circuit": "open" if context.circuit_open or any(one.opens_circuit for one in verdict.rules) else "closed",
         "recent_incidents": list(context.recent_incidents[:MOST_INCIDENTS]),
         "evidence_hash": decision.evidence_hash,
     }

@@ -35,6 +35,13 @@ class JobStatus(StrEnum):
     FAILED = "failed"
 
 
+class Circuit(StrEnum):
+    """Whether the machine may try something by itself; an open circuit waits for a person to close it."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+
+
 class Audit(StrEnum):
     """What the audit of the staged rows says, mildest first.
 
@@ -64,6 +71,8 @@ class Signals:
     job_cause: Cause
     consecutive_failures: int
     retriggers: int
+    recent_incidents: int = 0
+    circuit: Circuit = Circuit.CLOSED
     context_problem: Anomaly | None = None
     report_problem: Anomaly | None = None
     quality_problem: Anomaly | None = None
@@ -101,6 +110,8 @@ def signals_of(context: DecisionContext, limits: Limits) -> Signals:
         job_cause=job_cause(context, report),
         consecutive_failures=context.consecutive_failures,
         retriggers=context.retriggers,
+        recent_incidents=len(context.recent_incidents),
+        circuit=Circuit.OPEN if context.circuit_open else Circuit.CLOSED,
         context_problem=context.problem or config_problem,
         report_problem=report if isinstance(report, Anomaly) else None,
         quality_problem=quality if isinstance(quality, Anomaly) else None,

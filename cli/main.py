@@ -11,6 +11,7 @@ from cli import (
     demo,
     doctor,
     init,
+    matrix,
     pipeline,
     prove,
     report,
@@ -40,6 +41,7 @@ for module in (demo, init, run, backfill, stream, step, status, prove, report, d
     module.register(cli)
 cli.add_typer(pipeline.cli, name="pipeline")
 cli.add_typer(contract.cli, name="contract")
+cli.add_typer(matrix.cli, name="matrix")
 
 
 @cli.callback()
