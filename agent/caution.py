@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from agent.matrix import Rule, united
+from agent.matrix import Rule
+from agent.matrix import together as united
 from mend.contracts.decision import Action, Rows
 from mend.contracts.incident import Severity
 
@@ -42,7 +43,7 @@ class Outcome(NamedTuple):
     @property
     def caution(self) -> Caution:
         """How cautious the decision is that comes of it."""
-        return Caution(ROWS[self.rows], ACTIONS[united(self.actions)[-1]], self.severity, self.circuit)
+        return Caution(ROWS[self.rows], ACTIONS[united(set(self.actions))[-1]], self.severity, self.circuit)
 
 
 NOTHING = Outcome(frozenset(), Rows.PUBLISH, 0, circuit=False, fired=False)

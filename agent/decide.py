@@ -73,7 +73,7 @@ def judge(context: DecisionContext, matrix: Matrix) -> Judgement:
     verdict = table.decide(signals, matrix)
     excepted = any(rule.rows is Rows.PUBLISH_EXCEPT_SEGMENT for rule in verdict.rules)
     hold = tuple(SegmentFilter(column=one.column, value=one.value) for one in signals.localised if excepted)
-    decision = replace(result(context, verdict, hold, matrix.version), paused=paused(verdict, signals))
+    decision = result(context, verdict, hold, matrix.version, paused(verdict, signals))
     return Judgement(
         context=context, verdict=verdict, decision=decision, acts=plan(context, verdict, decision, signals)
     )
@@ -104,7 +104,11 @@ def judge_failure(context: DecisionContext, error: Exception) -> Judgement:
 
 
 def result(
-    context: DecisionContext, verdict: Verdict, hold: tuple[SegmentFilter, ...], version: str | None
+    context: DecisionContext,
+    verdict: Verdict,
+    hold: tuple[SegmentFilter, ...],
+    version: str | None,
+    stormy: tuple[PartitionFilter, ...] = (),
 ) -> DecisionResult:
     """Write a verdict down. Confidence is 1: a table does not estimate; doubt about the data has rules of its own."""
     return DecisionResult(
@@ -119,6 +123,7 @@ def result(
         run_id=context.run,
         allowed=allowed(verdict.actions),
         hold=hold,
+        paused=stormy,
         evidence_hash=sha256(codec.dumps(context)).hexdigest(),
         matrix_hash=version,
     )

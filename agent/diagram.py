@@ -57,13 +57,6 @@ class Diagrams:
             self.combined[key] = self.branch(self.levels[node], children)
         return self.combined[key]
 
-    def without(self, node: Node, level: int, join: Callable[[Any, Any], Any]) -> Node:
-        """Return the function with one variable taken out: its choices' values joined."""
-        result = self.fixed(node, level, 0)
-        for choice in range(1, self.widths[level]):
-            result = self.combine(join, result, self.fixed(node, level, choice))
-        return result
-
     def value(self, node: Node, cell: Cell) -> Any:
         """Return the function's value at a cell."""
         while self.levels[node] < len(self.widths):

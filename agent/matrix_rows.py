@@ -37,7 +37,7 @@ def dead_rows(proof: Proof) -> Iterator[Finding]:
         if fires == never:
             yield Finding(
                 kind="reversed bounds",
-                message="its own conditions exclude each other",
+                message=f"{rule.id} never fires: its own conditions exclude each other",
                 line=rule.line,
                 rules=(rule.id,),
             )

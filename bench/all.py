@@ -11,8 +11,10 @@ from bench import (
     avro,
     consumer,
     data_path,
+    decide,
     empty_run,
     latency,
+    matrix_check,
     orders,
     producer,
     prove,
@@ -26,6 +28,8 @@ README = Path(__file__).with_name("README.md")
 BEGIN, END = "<!-- table: written by make bench -->", "<!-- end of table -->"
 BENCHES: tuple[Callable[[Wish], dict[str, Any]], ...] = (
     startup.measure,
+    decide.measure,
+    matrix_check.measure,
     producer.measure,
     audit.measure,
     prove.measure,
