@@ -40,6 +40,7 @@ class History:
     `consecutive_failures` counts the pipeline's failed runs up to now, `retriggers` those already done for this
     cause. `run_id` is the run that the question is about: with it, documents of another run are refused.
     `chance` (0..1) lengthens the pause before another try; it is drawn by who asks, and kept with the evidence.
+    `circuit_open` says that automatic tries were stopped and that no person has allowed them again.
     `open_storms` are the partitions (topic/number) for whose storm of bad events a person was called already.
     `pipeline_config` may set limits of the matrix for this pipeline, under their names or below `monitoring`.
     `failed_task` is set when the question is about a task of another system.
@@ -54,6 +55,7 @@ class History:
     consecutive_failures: Annotated[int, Ge(0)] = 0
     retriggers: Annotated[int, Ge(0)] = 0
     chance: Annotated[float, Ge(0), Le(1)] = 0.0
+    circuit_open: bool = False
     job_status: Literal["success", "failed"] | None = None
     job_cause: Cause | None = None
     failed_task: FailedTask | None = None

@@ -77,7 +77,7 @@ def judge(context: DecisionContext, matrix: Matrix) -> Judgement:
     verdict = table.decide(signals, matrix)
     excepted = any(rule.rows is Rows.PUBLISH_EXCEPT_SEGMENT for rule in verdict.rules)
     hold = tuple(SegmentFilter(column=one.column, value=one.value) for one in signals.localised if excepted)
-    decision = replace(result(context, verdict, hold, matrix.version), paused=paused(verdict, signals))
+    decision = result(context, verdict, hold, matrix.version, paused(verdict, signals))
     acts = plan(context, verdict, decision, signals)
     decision = foreseen(context, decision, acts, signals)
     return Judgement(context=context, verdict=verdict, decision=decision, acts=acts, signals=signals)
@@ -116,7 +116,11 @@ def judge_failure(context: DecisionContext, error: Exception) -> Judgement:
 
 
 def result(
-    context: DecisionContext, verdict: Verdict, hold: tuple[SegmentFilter, ...], version: str | None
+    context: DecisionContext,
+    verdict: Verdict,
+    hold: tuple[SegmentFilter, ...],
+    version: str | None,
+    stormy: tuple[PartitionFilter, ...] = (),
 ) -> DecisionResult:
     """Write a verdict down. Confidence is 1: a table does not estimate; doubt about the data has rules of its own."""
     return DecisionResult(
@@ -131,6 +135,7 @@ def result(
         run_id=context.run,
         allowed=allowed(verdict.actions),
         hold=hold,
+        paused=stormy,
         evidence_hash=sha256(codec.dumps(context)).hexdigest(),
         matrix_hash=version,
     )
@@ -277,7 +282,7 @@ def escalation(
         "rows": decision.rows.value,
         "figures": codec.to_dict(summary(context)),
         "consecutive_failures": context.consecutive_failures,
-        "circuit": "open" if any(one.opens_circuit for one in verdict.rules) else "closed",
+        "circuit": "open" if context.circuit_open or any(one.opens_circuit for one in verdict.rules) else "closed",
         "recent_incidents": list(context.recent_incidents[:MOST_INCIDENTS]),
         "evidence_hash": decision.evidence_hash,
     }

@@ -45,13 +45,15 @@ TUNABLE = ("late_arrival_threshold", "dq_failure_threshold", "incident_escalatio
 
 def tune(limits: Limits, config: Mapping[str, Any]) -> tuple[Limits, Anomaly | None]:
     """Apply a pipeline's own limits; one that is no limit (14 for 14 %) leaves all as they are and is a problem."""
+    if not config:
+        return limits, None
     monitoring = config.get("monitoring")
     found = {**(monitoring if isinstance(monitoring, dict) else {}), **config}
     own: dict[str, Any] = {name: limit_value(name, found[name]) for name in TUNABLE if name in found}
     wrong = [name for name, value in own.items() if value is None]
     if wrong:
         return limits, anomaly(Problem.INVALID, f"pipeline_config: {wrong[0]} is {found[wrong[0]]!r}")
-    return replace(limits, **own), None
+    return replace(limits, **own) if own else limits, None
 
 
 def limit_value(name: str, value: Any) -> Fraction | int | bool | None:

@@ -1,6 +1,6 @@
 """Reads a decision matrix from YAML; every error names file, line and the nearest valid name."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from fractions import Fraction
 from functools import cache
@@ -10,7 +10,7 @@ from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from agent.limits import LIMIT_KINDS, NEEDED_LIMITS, Limits, limit_value
-from agent.matrix import COMPARE, CUSTOM, KNOWN, AllOf, AnyOf, Call, Condition, Matrix, Rule, When, facts
+from agent.matrix import COMPARE, CUSTOM, KNOWN, NEVER, AllOf, AnyOf, Call, Condition, Matrix, Rule, When, facts
 from agent.sanity import Anomaly, Problem
 from agent.signals import Signals
 from mend.contracts.decision import Action, Rows
@@ -20,6 +20,7 @@ from mend.runtime.yaml_file import Place, YamlFile, load_yaml
 
 MATRIX = Path(__file__).with_name("decision_matrix.yml")
 FALLBACK = "fallback"
+WAYS = ("higher", "lower")
 RULE_KEYS = {"id", "when", "actions", "rows", "reason", "severity", "opens_circuit", "calls"}
 EQUAL = ("==", "!=")
 OPERATORS = {
@@ -36,16 +37,18 @@ def load_matrix(path: Path = MATRIX) -> Matrix:
     """Read and check a matrix; its version is a hash of the file's bytes."""
     file = load_yaml(path)
     document = expect(file, (), file.document, dict)
-    file.check_keys((), document, {"limits", "rules", FALLBACK}, {"limits", "rules", FALLBACK})
+    file.check_keys((), document, {"limits", "rules", FALLBACK, "worse"}, {"limits", "rules", FALLBACK})
     rules = tuple(
         read_rule(file, ("rules", at), one) for at, one in enumerate(expect(file, ("rules",), document["rules"], list))
     )
-    fallback = read_fallback(file, expect(file, (FALLBACK,), document[FALLBACK], dict))
+    fallback, owned = read_fallback(file, expect(file, (FALLBACK,), document[FALLBACK], dict))
     check_ids(file, (*rules, fallback))
     return Matrix(
         limits=read_limits(file, expect(file, ("limits",), document["limits"], dict)),
         rules=rules,
         fallback=fallback,
+        owned=owned,
+        worse=dict(read_worse(file, ("worse",), document.get("worse", {}))),
         version=sha256(path.read_bytes()).hexdigest(),
     )
 
@@ -78,17 +81,30 @@ def read_rule(file: YamlFile, place: Place, document: Any) -> Rule:
         severity=word(file, (*place, "severity"), found.get("severity", Severity.MEDIUM), Severity),
         opens_circuit=expect(file, (*place, "opens_circuit"), found.get("opens_circuit", False), bool),
         calls=tuple(read_calls(file, (*place, "calls"), found.get("calls", []))),
+        line=file.lines.get(place, 1),
     )
 
 
-def read_fallback(file: YamlFile, document: dict[str, Any]) -> Rule:
-    """Read what happens when no rule fires; it has no condition and must escalate."""
+def read_worse(file: YamlFile, place: Place, document: Any) -> Iterator[tuple[str, str]]:
+    """Read which way each of the user's metrics gets worse."""
+    for name, way in expect(file, place, document, dict).items():
+        if not name.startswith(CUSTOM) or name == CUSTOM:
+            raise file.error((*place, name), f"'{name}' is no metric of yours. Expected {CUSTOM}<name>.")
+        if way not in WAYS:
+            raise file.error((*place, name), f"unknown way '{way}'.{nearest(str(way), WAYS)}")
+        yield name, way
+
+
+def read_fallback(file: YamlFile, document: dict[str, Any]) -> tuple[Rule, When]:
+    """Read what happens when no rule fires, and which cells are left to it; it has no condition and must escalate."""
     if "when" in document:
         raise file.error((FALLBACK, "when"), "the fallback has no condition: it fires when no rule does.")
-    rule = read_rule(file, (FALLBACK,), {**document, "when": {"all": []}})
+    owned = read_when(file, (FALLBACK, "owns"), document["owns"]) if "owns" in document else NEVER
+    rest = {key: value for key, value in document.items() if key != "owns"}
+    rule = read_rule(file, (FALLBACK,), {**rest, "when": {"all": []}})
     if Action.ESCALATE not in rule.actions or rule.rows not in {Rows.HOLD, Rows.NOTHING}:
         raise file.error((FALLBACK,), "the fallback must escalate and hold the rows: unknown is not healthy.")
-    return rule
+    return rule, owned
 
 
 def check_ids(file: YamlFile, rules: Iterable[Rule]) -> None:
@@ -183,10 +199,15 @@ def check_word(file: YamlFile, place: Place, signal: str, value: str) -> str:
 
 def signal_kind(file: YamlFile, place: Place, name: str) -> str:
     """Return what kind of value a signal has; an unknown name is refused."""
-    if name.startswith(CUSTOM) and name != CUSTOM:
+    if (name.startswith(CUSTOM) and name != CUSTOM) or name in signal_types():
+        return signal_kind_of(name)
+    raise file.error(place, f"unknown signal '{name}'.{nearest(name, [*signal_types(), f'{CUSTOM}<name>'])}")
+
+
+def signal_kind_of(name: str) -> str:
+    """Return what kind of value a known signal has."""
+    if name.startswith(CUSTOM):
         return "custom"
-    if name not in signal_types():
-        raise file.error(place, f"unknown signal '{name}'.{nearest(name, [*signal_types(), f'{CUSTOM}<name>'])}")
     kind = signal_types()[name]
     if get_origin(kind) is tuple:
         return "list"

@@ -22,7 +22,7 @@ def quoted(name: object) -> str:
 
 def percent(share: Fraction) -> str:
     """Return a share as `14.2 %`; enough digits that a share beside a limit does not look like it."""
-    return f"{float(100 * share):.6g} %"
+    return f"{100 * share.numerator / share.denominator:.6g} %"
 
 
 def listed(names: Iterable[object]) -> str:

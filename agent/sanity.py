@@ -73,16 +73,14 @@ def report_contradictions(report: RunReport) -> Iterator[str]:
 
 def larger_than_total(report: RunReport) -> Iterator[str]:
     """Find parts that are larger than the whole."""
-    parts = {
-        "late_records": report.late_records,
-        "dq_failures": report.dq_failures,
-        "processing_errors": report.processing_errors,
-        "schema_drift_count": report.schema_drift_count,
-        **{f"failures of rule {quoted(one.rule)}": one.failures for one in report.rules},
-    }
-    for name, count in parts.items():
-        if count > report.total_records:
-            yield f"{name} {count} exceeds total_records {report.total_records}"
+    total = report.total_records
+    for name in ("late_records", "dq_failures", "processing_errors", "schema_drift_count"):
+        count = getattr(report, name)
+        if count > total:
+            yield f"{name} {count} exceeds total_records {total}"
+    for one in report.rules:
+        if one.failures > total:
+            yield f"failures of rule {quoted(one.rule)} {one.failures} exceeds total_records {total}"
 
 
 def places_not_adding_up(report: RunReport) -> Iterator[str]:
@@ -109,6 +107,8 @@ def wrong_rates(report: RunReport) -> Iterator[str]:
 
 def wrong_segments(report: RunReport) -> Iterator[str]:
     """Find segments that hold more than the run does."""
+    if not report.segments:
+        return
     rows: dict[str, int] = defaultdict(int)
     failures: dict[str, int] = defaultdict(int)
     for one in report.segments:
@@ -142,6 +142,8 @@ def wrong_drift(report: RunReport) -> Iterator[str]:
 
 def wrong_times(report: RunReport) -> Iterator[str]:
     """Find times that are none, and a run that ended before it began."""
+    if not (report.start_time or report.end_time or report.timestamp):
+        return
     for name in ("start_time", "end_time", "timestamp"):
         text = getattr(report, name)
         if text is not None and moment(text) is None:

@@ -1,7 +1,7 @@
 """The typed signals that the rows of the decision matrix look at. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
 from typing import Any
@@ -35,6 +35,13 @@ class JobStatus(StrEnum):
     FAILED = "failed"
 
 
+class Circuit(StrEnum):
+    """Whether the machine may try something by itself; an open circuit waits for a person to close it."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+
+
 class Audit(StrEnum):
     """What the audit of the staged rows says, mildest first.
 
@@ -64,6 +71,8 @@ class Signals:
     job_cause: Cause
     consecutive_failures: int
     retriggers: int
+    recent_incidents: int = 0
+    circuit: Circuit = Circuit.CLOSED
     context_problem: Anomaly | None = None
     report_problem: Anomaly | None = None
     quality_problem: Anomaly | None = None
@@ -95,24 +104,26 @@ def signals_of(context: DecisionContext, limits: Limits) -> Signals:
     tuned, config_problem = tune(limits, context.pipeline_config)
     report = believed_report(context, tuned)
     quality = believed_quality(context, report, tuned)
-    signals = Signals(
+    found: dict[str, Any] = {}
+    if isinstance(report, RunReport):
+        found = of_report(report, context.open_storms, tuned)
+    if isinstance(quality, QualityResults):
+        failures = report.dq_failures if isinstance(report, RunReport) else 0
+        found["audit"] = audit(quality, failures, tuned)
+        found["run_findings"] = tuple(finding(one) for one in run_failures(quality))
+    return Signals(
         limits=tuned,
         job_status=job_status(context, report),
         job_cause=job_cause(context, report),
         consecutive_failures=context.consecutive_failures,
         retriggers=context.retriggers,
+        recent_incidents=len(context.recent_incidents),
+        circuit=Circuit.OPEN if context.circuit_open else Circuit.CLOSED,
         context_problem=context.problem or config_problem,
         report_problem=report if isinstance(report, Anomaly) else None,
         quality_problem=quality if isinstance(quality, Anomaly) else None,
+        **found,
     )
-    if isinstance(quality, QualityResults):
-        dq_failures = report.dq_failures if isinstance(report, RunReport) else 0
-        signals = replace(
-            signals,
-            audit=audit(quality, dq_failures, tuned),
-            run_findings=tuple(finding(one) for one in run_failures(quality)),
-        )
-    return with_report(signals, report, context.open_storms) if isinstance(report, RunReport) else signals
 
 
 def finding(failed: ExpectationResult) -> str:
@@ -155,8 +166,8 @@ def too_old(written: str | None, context: DecisionContext, limits: Limits) -> An
     return None if context.age_vouched else stale(written, context.timestamp, limits.report_max_age_hours)
 
 
-def with_report(signals: Signals, report: RunReport, open_storms: tuple[str, ...]) -> Signals:
-    """Add the figures of a report that can be believed. Of partitions in a storm only the storm is judged."""
+def of_report(report: RunReport, open_storms: tuple[str, ...], limits: Limits) -> dict[str, Any]:
+    """Return the signals of a report that can be believed. Of partitions in a storm only the storm is judged."""
     new, known = new_storms(report, open_storms), known_storms(report, open_storms)
     storms = [one.storm for one in (*new, *known)]
     total = report.total_records
@@ -165,24 +176,26 @@ def with_report(signals: Signals, report: RunReport, open_storms: tuple[str, ...
     failures = max(0, report.dq_failures - max(explained(report.drift), in_storms))
     dead_letters = max(report.processing_errors, report.places.dead_letter if report.places else 0)
     dead_letters = max(0, dead_letters - sum(one.dead_letter for one in storms))
-    return replace(
-        with_drift(signals, report),
-        total_records=total,
-        accepted=report.places.accepted if report.places else None,
-        late_records=report.late_records,
-        late_share=share(report.late_records, total),
-        dq_failures=failures,
-        dq_share=share(failures, total),
-        dead_letters=dead_letters,
-        dead_letter_share=share(dead_letters, elsewhere) if elsewhere > 0 else share(dead_letters, total),
-        storms_new=new,
-        storms_known=known,
-        storms_over=ended_storms(report, open_storms),
-        localised=localised_segments(
-            report.segments, rows=judged_rows(report), failures=report.dq_failures, limits=signals.limits.localisation
-        ),
-        custom=report.custom,
-    )
+    return {
+        **of_drift(report),
+        "total_records": total,
+        "accepted": report.places.accepted if report.places else None,
+        "late_records": report.late_records,
+        "late_share": share(report.late_records, total),
+        "dq_failures": failures,
+        "dq_share": share(failures, total),
+        "dead_letters": dead_letters,
+        "dead_letter_share": share(dead_letters, elsewhere) if elsewhere > 0 else share(dead_letters, total),
+        "storms_new": new,
+        "storms_known": known,
+        "storms_over": ended_storms(report, open_storms),
+        "localised": localised_segments(
+            report.segments, rows=judged_rows(report), failures=report.dq_failures, limits=limits.localisation
+        )
+        if report.segments
+        else (),
+        "custom": report.custom,
+    }
 
 
 def share(part: int, total: int) -> Fraction | None:
@@ -232,12 +245,12 @@ def explained(drift: Drift | None) -> int:
     return max([0, *required, *(one.count for one in drift.type_changed)])
 
 
-def with_drift(signals: Signals, report: RunReport) -> Signals:
-    """Add the kinds of drift. A field that takes part in a rename is judged as that, not as added and removed."""
+def of_drift(report: RunReport) -> dict[str, Any]:
+    """Return the signals of drift. A field that takes part in a rename is judged as that, not as added and removed."""
     drift = report.drift
     if drift is None:
         # Not even the flag of a report without detail is known to be harmless: drift of unknown kind may be breaking.
-        return replace(signals, drift_unknown=report.schema_drift_detected)
+        return {"drift_unknown": report.schema_drift_detected}
     olds, news = ({one.old for one in drift.renamed_candidates}, {one.new for one in drift.renamed_candidates})
     added = [one for one in drift.added if one.name not in news]
     removed = [one for one in drift.removed if one.name not in olds]
@@ -250,15 +263,14 @@ def with_drift(signals: Signals, report: RunReport) -> Signals:
     renamed = [f"{quoted(one.old)} → {quoted(one.new)}" for one in drift.renamed_candidates]
     safe = renames_are_safe(drift)
     additive = [one for one in added if one.nullable and one.type != MIXED]
-    return replace(
-        signals,
-        drift_unknown=False,
-        drift_added=tuple(quoted(one.name) for one in additive if one.type.lower() != UNTYPED),
-        drift_untyped=tuple(quoted(one.name) for one in additive if one.type.lower() == UNTYPED),
-        drift_renamed=tuple(renamed) if safe else (),
-        drift_removed=tuple(quoted(one.name) for one in removed if not one.required),
-        drift_breaking=(*breaking, *(() if safe else (f"{one} may be a rename" for one in renamed))),
-    )
+    return {
+        "drift_unknown": False,
+        "drift_added": tuple(quoted(one.name) for one in additive if one.type.lower() != UNTYPED),
+        "drift_untyped": tuple(quoted(one.name) for one in additive if one.type.lower() == UNTYPED),
+        "drift_renamed": tuple(renamed) if safe else (),
+        "drift_removed": tuple(quoted(one.name) for one in removed if not one.required),
+        "drift_breaking": (*breaking, *(() if safe else (f"{one} may be a rename" for one in renamed))),
+    }
 
 
 MIXED = "mixed"

@@ -11,9 +11,11 @@ from bench import (
     avro,
     consumer,
     data_path,
+    decide,
     empty_run,
     fingerprints,
     latency,
+    matrix_check,
     orders,
     producer,
     prove,
@@ -27,6 +29,8 @@ README = Path(__file__).with_name("README.md")
 BEGIN, END = "<!-- table: written by make bench -->", "<!-- end of table -->"
 BENCHES: tuple[Callable[[Wish], dict[str, Any]], ...] = (
     startup.measure,
+    decide.measure,
+    matrix_check.measure,
     producer.measure,
     audit.measure,
     prove.measure,

@@ -14,6 +14,7 @@ from cli import (
     doctor,
     event,
     init,
+    matrix,
     pipeline,
     prove,
     report,
@@ -63,6 +64,7 @@ cli.add_typer(contract.cli, name="contract")
 cli.add_typer(alerts.cli, name="alerts")
 cli.add_typer(agent.cli, name="agent")
 cli.add_typer(event.cli, name="event")
+cli.add_typer(matrix.cli, name="matrix")
 
 
 @cli.callback()

@@ -58,8 +58,22 @@ def to_dict(value: Any) -> dict[str, Any]:
     A number that JSON cannot hold raises ContractError: written as null, it would make the whole document unreadable.
     """
     document: dict[str, Any] = adapter(type(value)).dump_python(value, mode="json", by_alias=True)
-    refuse_nan(document, type(value).__name__)
+    if any_nan(document):
+        refuse_nan(document, type(value).__name__)
     return document
+
+
+def any_nan(document: Any) -> bool:
+    """Whether a number in the document is none, or infinite: a quick look, for most have none."""
+    kind = type(document)
+    if kind is dict:
+        return any(any_nan(part) for part in document.values() if type(part) in SEARCHED)
+    if kind is list:
+        return any(any_nan(part) for part in document if type(part) in SEARCHED)
+    return kind is float and not math.isfinite(document)
+
+
+SEARCHED = {dict, list, float}
 
 
 def refuse_nan(document: Any, place: str) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from agent.context import DecisionContext
 from agent.decide import decide
-from agent.matrix import AllOf, AnyOf, Condition, Matrix, Rule, conditions, unjudged
+from agent.matrix import AllOf, AnyOf, Condition, Matrix, Rule, conditions
 from agent.matrix import decide as evaluate
 from agent.matrix_file import MATRIX, load_matrix
 from agent.phrases import worded
@@ -291,6 +291,21 @@ CASES: list[tuple[str, DecisionContext, set[str], list[str], str]] = [
         ["escalate"],
         "nothing",
     ),
+    (
+        "a failed job, circuit open",
+        scenario(job_status="failed", circuit_open=True),
+        {"job_failed", "circuit_open"},
+        ["escalate"],
+        "nothing",
+    ),
+    (
+        "late, circuit open",
+        scenario({"late_records": 1}, circuit_open=True),
+        {"late_within_limit", "circuit_open"},
+        ["escalate"],
+        "publish",
+    ),
+    ("a healthy run, circuit open", scenario(circuit_open=True), {"healthy"}, ["continue"], "publish"),
     ("two failures in a row", scenario(consecutive_failures=2), {"healthy"}, ["continue"], "publish"),
     (
         "three failures in a row",
@@ -565,8 +580,8 @@ def test_limits_are_signals_and_values() -> None:
 
 def test_a_rule_on_a_metric_may_only_ask_whether_it_is_there() -> None:
     """Asking for presence judges no type."""
-    signals = signals_of(scenario({"custom": {"m": [1]}}), TABLE.limits)
-    assert list(unjudged(rule(metric("present", None)), signals)) == []
+    assert fires(metric("present", None), m=[1])
+    assert with_rules(rule(metric("present", None))).program(TABLE.limits).metrics == ()
 
 
 def test_the_gravest_rule_names_the_incident() -> None:
