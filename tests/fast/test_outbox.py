@@ -13,6 +13,7 @@ import pytest
 from mend.alerts.channel import Away, Message, Refused
 from mend.alerts.courier import LEASE, Courier
 from mend.alerts.policy import Policy, QuietHours, load_policy
+from mend.alerts.words import headline
 from mend.contracts.alert import Alert, AlertKind, AlertSeverity
 from mend.store.engine import Store, open_store
 from mend.store.tables import DeliveryState
@@ -44,7 +45,7 @@ class Fake:
 
     clock: Clock
     pace: float = 0.0
-    down_until: datetime = AT
+    down_until: datetime = AT - timedelta(days=1)
     retry_after: float | None = None
     refuses: str = ""
     sent: list[Message] = field(default_factory=list)
@@ -65,7 +66,7 @@ class Fake:
     @property
     def titles(self) -> list[str]:
         """What was said."""
-        return [one.alert.title for one in self.sent]
+        return [headline(one.alert) for one in self.sent]
 
 
 @pytest.fixture
@@ -152,7 +153,7 @@ def test_a_storm_of_a_thousand_is_two_messages(desk: Desk, incident: str | None)
     desk.later(hours=4)
     assert len(desk.slack.sent) == 2
     assert desk.slack.titles[1] == "999 more: job failed"
-    assert "999 more alerts since 2026-03-01 12:00" in desk.slack.sent[1].alert.message
+    assert "999 more alerts since 2026-03-01 12:00" in desk.slack.sent[1].alert.repeated
 
 
 def test_equal_titles_are_one_for_five_minutes(desk: Desk) -> None:
@@ -204,7 +205,7 @@ def test_what_an_incident_tells_is_one_thread_in_order(desk: Desk) -> None:
     assert desk.slack.titles == ["else"]
     desk.slack.refuses = ""
     desk.later(minutes=5)
-    assert desk.slack.titles == ["else", "begin", "begin"]
+    assert desk.slack.titles == ["else", "begin", "Resolved: begin"]
     assert [one.root for one in desk.slack.sent] == [None, None, f"ref-{desk.slack.sent[1].id}"]
 
 
@@ -348,8 +349,10 @@ def test_old_alerts_go_and_waiting_ones_stay(desk: Desk) -> None:
     desk.slack.down_until = AT + timedelta(days=90)
     desk.put(title="waits", severity=AlertSeverity.INFO)
     desk.work()
-    desk.later(days=31)
-    assert {one.alert.title for one in desk.store.deliveries.recent()} == {"waits"}
+    desk.clock.at += timedelta(days=31)
+    desk.put(title="new")
+    desk.work()
+    assert {one.alert.title for one in desk.store.deliveries.recent()} == {"waits", "new"}
 
 
 GOOD = """\
