@@ -126,7 +126,8 @@ class MailServer:
         if fault in {"451", "554"}:
             return f"{fault} not now"
         if fault == "close":
-            server.transport.abort()
+            assert server.transport is not None
+            server.transport.close()
             return "250 never read"
         content = envelope.content
         assert isinstance(content, bytes)
