@@ -14,13 +14,13 @@ from typer.testing import CliRunner
 from agent.wiring import store_ports
 from cli.main import cli
 from mend.alerts import notify
+from mend.alerts.wiring import courier_of
 from mend.contracts.alert import Alert, AlertKind, AlertSeverity
 from mend.contracts.incident import Severity
 from mend.runtime.errors import UserError
 from mend.runtime.heartbeat import ping
 from mend.runtime.settings import Settings, load_settings
 from mend.store.engine import Store, open_store
-from orchestration.alerts import courier
 from orchestration.dead_man import look
 from tests.fast.alert_servers import SlackServer, slack_server
 
@@ -149,7 +149,7 @@ def test_scripts_are_told_that_a_message_waits(settings: Settings, slack: SlackS
     told = notify.notify_pipeline_failure("customers", "no route", run_id="r-1")
     assert told["slack"].startswith("waits: Slack answered 503")
     assert told["console"] == "sent"
-    later = replace(courier(settings, store), now=lambda: datetime.now(UTC) + timedelta(minutes=10))
+    later = replace(courier_of(settings, store), now=lambda: datetime.now(UTC) + timedelta(minutes=10))
     assert later.work(timedelta(seconds=1)).sent == 1
     assert len(slack.arrived) == 1
 
@@ -211,5 +211,5 @@ def test_rules_that_cannot_be_read_keep_no_alert_back(
     """They are named in the log, and the built-in ones hold."""
     (tmp_path / "broken.yml").write_text("routes: 7\n")
     store.outbox.put(Alert(title="x", severity=AlertSeverity.INFO), datetime.now(UTC))
-    courier(settings.model_copy(update={"alerts_file": tmp_path / "broken.yml"}), store).work(HALF_AN_HOUR)
+    courier_of(settings.model_copy(update={"alerts_file": tmp_path / "broken.yml"}), store).work(HALF_AN_HOUR)
     assert len(slack.arrived) == 1
