@@ -35,11 +35,11 @@ def send(
 
     import orjson
 
-    from orchestration.alerts import work
+    from mend.alerts.wiring import courier_of
 
     with opened() as (settings, store):
         while True:
-            tally = work(settings, store, timedelta(seconds=LONGEST_PASS))
+            tally = courier_of(settings, store).work(timedelta(seconds=LONGEST_PASS))
             if not watch or tally.sent or tally.failed:
                 told = f"sent {tally.sent}, failed {tally.failed}, given up {tally.parked}"
                 typer.echo(orjson.dumps(asdict(tally)).decode() if as_json else told)

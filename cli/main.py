@@ -83,7 +83,9 @@ def app() -> None:
     try:
         cli()
     except UserError as error:
-        sys.stderr.write(f"error: {error}\n")
+        from mend.runtime.redact import masked
+
+        sys.stderr.write(f"error: {masked(str(error))}\n")
         sys.exit(error.exit_code)
     except SystemExit as ended:
         if ended.code == INTERRUPTED:  # what typer makes of Ctrl-C, without a word

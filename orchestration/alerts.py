@@ -4,15 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
-from mend.alerts.courier import Courier, Tally
-from mend.alerts.policy import Policy, default_or
-from mend.alerts.wiring import alerts_file, channels_of
+from mend.alerts.wiring import courier_of
 from mend.runtime import clock
 from mend.runtime.errors import UserError
 from mend.runtime.heartbeat import ping
 from mend.runtime.logging import get_logger
-from mend.runtime.settings import Settings
-from mend.store.engine import Store
 from orchestration.workspace import Workspace
 
 A_MOMENT = timedelta(seconds=5)
@@ -25,7 +21,7 @@ def send_alerts(workspace: Workspace, budget: timedelta = A_MOMENT) -> None:
     Trouble with alerts is logged, and never what a run fails of.
     """
     try:
-        courier(workspace.settings, workspace.store).work(budget)
+        courier_of(workspace.settings, workspace.store).work(budget)
     except UserError as error:
         get_logger().error("alerts_not_sent", error=str(error))
 
@@ -41,16 +37,6 @@ def telling(workspace: Workspace, *, alive: bool = True) -> Iterator[None]:
         send_alerts(workspace)
 
 
-def courier(settings: Settings, store: Store) -> Courier:
-    """Return a worker; with rules that cannot be read it works by the built-in ones, and says so."""
-    try:
-        policy = default_or(alerts_file(settings))
-    except UserError as error:
-        get_logger().error("alert_rules_unusable", error=str(error))
-        policy = Policy()
-    return Courier(store=store, channels=channels_of(settings), policy=policy)
-
-
 def give_sign_of_life(workspace: Workspace) -> None:
     """Note that everything in the topic is settled, and tell the monitor elsewhere, at most once a minute."""
     store, name, now = workspace.store, workspace.pipeline.name, clock.now()
@@ -63,8 +49,3 @@ def give_sign_of_life(workspace: Workspace) -> None:
         get_logger().error("no_sign_of_life", error=str(error))
         return
     ping(workspace.settings.heartbeat_url.get_secret_value())
-
-
-def work(settings: Settings, store: Store, budget: timedelta) -> Tally:
-    """Do one pass of the worker by itself."""
-    return courier(settings, store).work(budget)

@@ -3,11 +3,12 @@
 from datetime import datetime, timedelta
 
 from mend.alerts.notify import send_now
+from mend.alerts.wiring import courier_of
 from mend.contracts.alert import Alert, AlertKind, AlertSeverity
 from mend.runtime.errors import UserError
 from mend.runtime.settings import Settings
 from mend.store.engine import Store, open_store
-from orchestration.alerts import A_MOMENT, courier
+from orchestration.alerts import A_MOMENT
 
 CAUSE = "silence:"
 
@@ -19,7 +20,7 @@ def look(settings: Settings, now: datetime) -> list[str]:
     """
     try:
         with open_store(settings.store_url) as store:
-            worker = courier(settings, store)
+            worker = courier_of(settings, store)
             silent = look_at(store, worker.policy.silence, now)
             worker.work(A_MOMENT)
             return silent

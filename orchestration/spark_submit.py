@@ -15,6 +15,7 @@ from pathlib import Path
 import orjson
 import psutil
 
+from mend.runtime.redact import masked
 from mend.runtime.settings import variable
 from orchestration.workspace import Workspace
 
@@ -177,8 +178,8 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def root_cause(log: Path, code: int) -> str:
-    """Return the job's own last word, else the deepest cause that its log names."""
+    """Return the job's own last word, else the deepest cause that its log names; no secret of the settings."""
     lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:]]
     own = [line.removeprefix(LAST_WORD) for line in lines if line.startswith(LAST_WORD)]
     found = own or [match[0] for line in lines if (match := ROOT_CAUSE.match(line))]
-    return (found[-1] if found else f"the ingest job ended with exit code {code} and said nothing")[:LONGEST]
+    return masked(found[-1] if found else f"the ingest job ended with exit code {code} and said nothing")[:LONGEST]

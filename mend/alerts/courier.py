@@ -58,6 +58,9 @@ class Courier:
     def tell(self) -> None:
         """Hand new alerts to their channels, count those that repeat, and say how many there were once it is calm."""
         outbox, now = self.store.outbox, self.now()
+        calm = (now - self.policy.deduplicate, now - self.policy.remind)
+        if not (outbox.new(limit=1) or outbox.calm(*calm)):
+            return
         with self.store.transaction():
             while new := outbox.new():
                 for entry in new:
@@ -69,7 +72,7 @@ class Courier:
                     if head is not None:
                         outbox.counted(head)
                     outbox.tell(entry, alert, self.route(alert, now), now)
-            for head in outbox.calm(now - self.policy.deduplicate, now - self.policy.remind):
+            for head in outbox.calm(*calm):
                 alert = fold.reminder(head, now, self.policy)
                 outbox.tell_again(head, alert, self.route(alert, now), now)
             outbox.forget(now - KEPT)
@@ -86,16 +89,17 @@ class Courier:
             while self._one(name, until, tally):
                 pass
         finally:
-            deliveries.release(name, self.name)
+            if deliveries.leased_by(name) == self.name:
+                deliveries.release(name, self.name)
 
     def _one(self, name: str, until: datetime, tally: Tally) -> bool:
         """Send the next one; False when there is none, another worker is at it, or the channel must not be used now."""
         deliveries = self.store.deliveries
-        state = deliveries.lease(name, self.name, self.now(), LEASE)
-        if state is None:
+        if not deliveries.due(name, self.now(), limit=1):
             return False
-        due = deliveries.due(name, self.now(), limit=1)
-        if not due:
+        state = deliveries.lease(name, self.name, self.now(), LEASE)
+        due = deliveries.due(name, self.now(), limit=1) if state else ()
+        if state is None or not due:
             return False
         if state.next_at is not None and state.next_at > self.now():
             if state.failures:

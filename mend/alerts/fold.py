@@ -33,12 +33,8 @@ def reminder(head: Entry, at: datetime, policy: Policy) -> Alert:
     goes_on = at - head.last_at <= policy.deduplicate
     since = f"since {head.at:%Y-%m-%d %H:%M} UTC" + ("" if goes_on else f", the last at {head.last_at:%H:%M} UTC")
     last = "It goes on." if goes_on else "None came after that."
-    return replace(
-        head.alert,
-        title=f"{head.repeats} more: {head.alert.title}",
-        kind=AlertKind.UPDATE,
-        message=f"{many(head.repeats)} {since}. {last}\nThe first one said: {head.alert.message}",
-    )
+    told = f"{many(head.repeats)} {since}. {last}"
+    return replace(head.alert, kind=AlertKind.UPDATE, repeats=head.repeats, repeated=told)
 
 
 def many(repeats: int) -> str:

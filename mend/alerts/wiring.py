@@ -7,9 +7,10 @@ from mend.alerts.channel import Channel
 from mend.alerts.console import Console
 from mend.alerts.courier import LAST_RESORT, Courier
 from mend.alerts.mail import Email, MailServer
-from mend.alerts.policy import default_or
+from mend.alerts.policy import Policy, default_or
 from mend.alerts.slack import SlackBot, SlackWebhook
 from mend.runtime.errors import UserError
+from mend.runtime.logging import get_logger
 from mend.runtime.settings import Settings
 from mend.store.engine import Store
 
@@ -69,8 +70,13 @@ def checked_url(url: str) -> str:
 
 
 def courier_of(settings: Settings, store: Store) -> Courier:
-    """Return a worker for the store, with the project's rules."""
-    return Courier(store=store, channels=channels_of(settings), policy=default_or(alerts_file(settings)))
+    """Return a worker for the store; with rules that cannot be read it works by the built-in ones, and says so."""
+    try:
+        policy = default_or(alerts_file(settings))
+    except UserError as error:
+        get_logger().error("alert_rules_unusable", error=str(error))
+        policy = Policy()
+    return Courier(store=store, channels=channels_of(settings), policy=policy)
 
 
 def alerts_file(settings: Settings) -> Path | None:

@@ -32,7 +32,8 @@ def line(text: object, limit: int = LINE) -> str:
 
 def headline(alert: Alert) -> str:
     """Return the title as people see it; that something is over stands before it."""
-    return line(f"Resolved: {alert.title}" if alert.kind is AlertKind.RESOLVED else alert.title, 140)
+    before = "Resolved: " if alert.kind is AlertKind.RESOLVED else f"{alert.repeats} more: " if alert.repeats else ""
+    return line(f"{before}{alert.title}", 140)
 
 
 def colour(alert: Alert) -> str:
@@ -42,7 +43,8 @@ def colour(alert: Alert) -> str:
 
 def story(alert: Alert) -> tuple[tuple[str, str], ...]:
     """Return what happened, what was done and what to do, as far as it is known."""
-    parts = (("What happened", alert.message), ("What was done", alert.done), ("What to do", alert.todo))
+    happened = f"{alert.repeated}\nThe first one said: {alert.message}" if alert.repeated else alert.message
+    parts = (("What happened", happened), ("What was done", alert.done), ("What to do", alert.todo))
     return tuple((heading, shown(text)) for heading, text in parts if text.strip())
 
 

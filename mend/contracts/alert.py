@@ -29,6 +29,7 @@ class Alert:
 
     Alerts of one `cause` (without one: of one title and pipeline) are told once and counted while they repeat.
     Those of one `incident_id` are told in one thread. `channels` goes before the routing; `facts` are shown as a table.
+    `repeats` and `repeated` are the outbox's: how many equal ones came, and when.
     """
 
     __pydantic_config__ = STRICT
@@ -46,3 +47,5 @@ class Alert:
     channels: tuple[str, ...] = ()
     slack_channel: str | None = None
     recipients: tuple[str, ...] = ()
+    repeats: int = 0
+    repeated: str = ""

@@ -63,6 +63,13 @@ class Deliveries:
             found = connection.execute(select(*_STATE).where(row.channel == channel)).mappings().one()
             return ChannelState(**found)
 
+    def leased_by(self, channel: str) -> str | None:
+        """Return who has the right to send through a channel."""
+        wanted = select(alert_channels.c.worker).where(alert_channels.c.channel == channel)
+        with self.database.reading() as connection:
+            found: str | None = connection.scalar(wanted)
+            return found
+
     def release(self, channel: str, worker: str) -> None:
         """Give the right back."""
         row = alert_channels.c

@@ -130,7 +130,8 @@ class Outbox:
                 connection.execute(delete(outbox).where(outbox.c.id.in_(part)))
 
     def _read(self, wanted: Any) -> tuple[Entry, ...]:
-        with self.database.transaction() as connection:
+        # Joins the transaction of who wants the rows for itself; by itself it takes no lock.
+        with self.database.reading() as connection:
             return tuple(Entry(**row) for row in connection.execute(wanted).mappings())
 
 

@@ -378,6 +378,10 @@ def settings_of(home: Path, broker: str, pipelines: Path) -> Settings:
         processing_duration_minutes=10,
         database_url="",
         schema_registry_url="",
+        alert_slack_webhook_url="",
+        slack_bot_token="",
+        alert_email="",
+        heartbeat_url="",
     )
 
 
