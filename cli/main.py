@@ -10,6 +10,7 @@ from cli import (
     contract,
     demo,
     doctor,
+    incident,
     init,
     pipeline,
     prove,
@@ -40,6 +41,7 @@ for module in (demo, init, run, backfill, stream, step, status, prove, report, d
     module.register(cli)
 cli.add_typer(pipeline.cli, name="pipeline")
 cli.add_typer(contract.cli, name="contract")
+cli.add_typer(incident.cli, name="incident")
 
 
 @cli.callback()

@@ -145,6 +145,13 @@ def judged(incident: Incident, *, helped: bool) -> Incident:
     return replace(incident, transitions=tuple(steps))
 
 
+def marked(incident: Incident, *, helped: bool) -> Incident:
+    """Return it with its last resolution marked; refused for one that was never resolved."""
+    if not any(step.status is S.RESOLVED for step in incident.transitions):
+        raise UserError(f"Incident {incident.id} was never resolved: there is nothing that helped.", exit_code=3)
+    return judged(incident, helped=helped)
+
+
 def refuse_over(incident: Incident, verb: str) -> None:
     """Raise for an incident that is over."""
     if not incident.live:

@@ -123,7 +123,7 @@ class IncidentLog:
 
     def judge_resolution(self, incident_id: str, *, helped: bool) -> Incident:
         """Mark the last resolution as one that helped or did not."""
-        return self.rows.change(incident_id, partial(lifecycle.judged, helped=helped))
+        return self.rows.change(incident_id, partial(lifecycle.marked, helped=helped))
 
     def get_incident_stats(self, *, at: datetime, days: int = 30) -> IncidentStats:
         """Count the incidents created in the last days, without what was folded into others."""

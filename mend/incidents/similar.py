@@ -34,16 +34,17 @@ class Remedy:
 
 
 def similar(incident: Incident, others: Iterable[Incident], limit: int = 10) -> tuple[Similar, ...]:
-    """Return the incidents like one: those of the same cause or fingerprint first, then by their words, newest first."""
-    found = [
-        Similar(incident=one, likeness=likeness(incident, one))
-        for one in others
-        if one.id != incident.id and one.parent != incident.id and one.id != incident.parent
-    ]
+    """Return the incidents like one: of the same cause or fingerprint first, then by their words; newest first."""
+    found = [Similar(incident=one, likeness=likeness(incident, one)) for one in others if not akin(incident, one)]
     close = sorted(
         (one for one in found if one.likeness >= LEAST), key=lambda one: one.incident.created_at, reverse=True
     )
     return tuple(sorted(close, key=lambda one: -one.likeness)[:limit])
+
+
+def akin(one: Incident, other: Incident) -> bool:
+    """Whether they are one story: the same incident, or one folded into the other."""
+    return one.id in {other.id, other.parent} or other.id == one.parent
 
 
 def likeness(one: Incident, other: Incident) -> float:
@@ -72,7 +73,8 @@ def recommended(found: Iterable[Similar], limit: int = 3) -> tuple[Remedy, ...]:
     """
     ends: dict[str, list[tuple[Similar, str, bool | None]]] = {}
     for one in found:
-        for step in one.incident.transitions:
+        # What is folded into another ends with that one, and by what ended it.
+        for step in one.incident.transitions if one.incident.parent is None else ():
             if step.status is IncidentStatus.RESOLVED and step.note:
                 ends.setdefault(masked(step.note).lower(), []).append((one, step.note, step.helped))
     remedies = (remedy(several) for several in ends.values())
