@@ -1,10 +1,11 @@
 """Incidents: one suite for the database and for the file."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from multiprocessing import get_context
 from pathlib import Path
 
 import orjson
@@ -18,6 +19,7 @@ from mend.store.engine import Store, open_store
 from mend.store.incident_file import JsonlIncidents
 from mend.store.incident_rows import IncidentRows
 
+ROOT = Path(__file__).parents[2]
 AT = datetime(2024, 1, 15, 10, 0, tzinfo=UTC)
 
 
@@ -274,22 +276,26 @@ def test_an_incident_is_found_by_the_first_of_its_id(log: IncidentLog) -> None:
             log.named(beginning)
 
 
-def open_many(url: str, name: str) -> None:
-    """Open incidents of one cause, in a process of its own."""
-    with open_store(url) as store:
-        log = IncidentLog(store.incidents)
-        for at in range(20):
-            reported(log, f"{name}-{at}", "c", minutes=at)
+OPEN_MANY = """
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime
+from mend.contracts.incident import Severity
+from mend.incidents.lifecycle import opened
+from mend.incidents.log import IncidentLog
+from mend.store.engine import open_store
+
+with open_store(sys.argv[1]) as store:
+    for at in range(20):
+        one = opened(f"{sys.argv[2]}-{at}", "job_failed", "away", Severity.LOW, datetime(2024, 1, 15, 10, at, tzinfo=UTC))
+        IncidentLog(store.incidents).open_incident(replace(one, cause="c"))
+"""
 
 
 def test_processes_that_open_the_same_make_one_incident(store_url: str, store: Store) -> None:
     """Two processes at the same moment: one live incident, and not one occurrence is lost or counted twice."""
-    both = [get_context("spawn").Process(target=open_many, args=(store_url, name)) for name in "ab"]
-    for one in both:
-        one.start()
-    for one in both:
-        one.join(120)
-    assert [one.exitcode for one in both] == [0, 0]
+    both = [subprocess.Popen([sys.executable, "-c", OPEN_MANY, store_url, name], cwd=ROOT) for name in "ab"]
+    assert [one.wait(120) for one in both] == [0, 0]
     roots = [one for one in store.incidents.created_since(AT) if one.parent is None]
     assert [one.occurrences for one in roots] == [40]
 
@@ -304,7 +310,7 @@ def test_the_database_itself_allows_one_live_incident_of_a_cause(store: Store) -
     store.incidents.add(replace(one, id="b"))
 
 
-def test_spilled_incidents_enter_the_database_once_it_takes_them(store: Store, store_url: str, tmp_path: Path) -> None:
+def test_spilled_incidents_leave_the_file_for_the_database(store: Store, store_url: str, tmp_path: Path) -> None:
     """In order, into what is open about their causes, without doubles even when the file is handed in twice."""
     file = tmp_path / "incidents.jsonl"
     with open_store(f"{store_url}?timeout=0.01") as hurried:
@@ -328,9 +334,8 @@ def test_inside_a_transaction_nothing_is_taken_from_the_file(store: Store, tmp_p
     """What is rolled back must still be in the file."""
     reported(incident_log(None, tmp_path), "spilled", "c")
     log = incident_log(store, tmp_path)
-    with pytest.raises(ZeroDivisionError), store.transaction():
+    with store.transaction():
         assert log.find_open("c")
-        raise ZeroDivisionError
     assert (tmp_path / "incidents.jsonl").read_bytes()
     assert store.incidents.find("spilled") is None
 
