@@ -56,7 +56,8 @@ class IncidentPort(Protocol):
     ) -> Incident:
         """Keep a new open incident; durable on return.
 
-        A key that was used before returns its incident, and so does a cause of which one is still open.
+        A key that was used before returns its incident, and so does a cause of which one is still open. Where no cause
+        is named, type, pipeline and what the summary says, but for numbers and ids, are the cause.
         """
 
     def note(self, cause: str, note: str, at: datetime) -> Incident | None:

@@ -8,7 +8,8 @@ from typing import Any
 from agent.context import DecisionContext, context_from
 from agent.ports import Ports, QuarantineOrder, Retrigger
 from mend.contracts.decision import DecisionLogLine, DecisionResult, ToolResult
-from mend.contracts.incident import Incident, IncidentStatus, Severity
+from mend.contracts.incident import Incident, Severity
+from mend.incidents.fingerprint import cause_of
 from mend.incidents.lifecycle import noted, opened, resolved
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -33,8 +34,8 @@ class MemoryIncidents:
     ) -> Incident:
         """Keep the incident."""
         number = f"incident-{key or len(self.opened) + 1}"
-        known = next((one for one in self.opened if one.id == number), None)
-        known = known or (self.note(cause, summary, at) if cause else None)
+        cause = cause or cause_of(incident_type, context.get("pipeline"), summary)
+        known = next((one for one in self.opened if one.id == number), None) or self.note(cause, summary, at)
         if known:
             return known
         incident = opened(number, incident_type, summary, severity, at, context=context)
@@ -55,7 +56,7 @@ class MemoryIncidents:
 
     def _changed(self, cause: str, change: Callable[[Incident], Incident]) -> Incident | None:
         for at, one in enumerate(self.opened):
-            if (one.cause, one.status) == (cause, IncidentStatus.OPEN):
+            if one.cause == cause and one.live:
                 self.opened[at] = change(one)
                 return self.opened[at]
         return None

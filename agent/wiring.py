@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,17 +45,32 @@ def file_journal(output: Path) -> JournalPort:
     return FileJournal(output, output.with_name("decision_log.jsonl"))
 
 
-def store_ports(store: Store, ops: Path, pipeline: str, contract: tuple[MappedField, ...]) -> Ports:
+def store_ports(
+    store: Store,
+    ops: Path,
+    pipeline: str,
+    contract: tuple[MappedField, ...],
+    *,
+    pii: Collection[str] = (),
+    error: str | None = None,
+) -> Ports:
     """Return ports over the store; requests to the runner and orders to the publishing stay files in `ops`.
 
-    `contract` are the pipeline's own fields, the first version of its mapping.
+    `contract` are the pipeline's own fields, the first version of its mapping; values of `pii` columns are in no
+    incident. `error` is what the job said that failed.
     """
     from agent.adapters.store import StoreActs, StoreCircuit, StoreIncidents, StoreMappings
     from agent.adapters.telling import OutboxNotices, TellingIncidents
     from mend.incidents.log import incident_log
 
     return Ports(
-        incidents=TellingIncidents(StoreIncidents(incident_log(store, ops)), store, pipeline),
+        incidents=TellingIncidents(
+            StoreIncidents(
+                incident_log(store, ops, pii=pii), {"pipeline": pipeline} | ({"error": error} if error else {})
+            ),
+            store,
+            pipeline,
+        ),
         mappings=StoreMappings(store.mappings, pipeline, contract),
         quarantine=FileQuarantine(ops.parent / "quarantine"),
         retriggers=FileRetriggers(ops / "retrigger.json"),

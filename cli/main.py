@@ -13,6 +13,7 @@ from cli import (
     demo,
     doctor,
     event,
+    incident,
     init,
     matrix,
     pipeline,
@@ -65,6 +66,7 @@ cli.add_typer(alerts.cli, name="alerts")
 cli.add_typer(agent.cli, name="agent")
 cli.add_typer(event.cli, name="event")
 cli.add_typer(matrix.cli, name="matrix")
+cli.add_typer(incident.cli, name="incident")
 
 
 @cli.callback()

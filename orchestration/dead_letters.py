@@ -112,7 +112,7 @@ def failed(workspace: Workspace, log: IncidentLog, owed: list[Owed], error: str)
     says = f"dead letters could not be sent to {target} in {tries} tries ({error}); they are kept in dead_letters/"
     context = {"run_id": run_id, "topic": target, "tries": tries}
     incident = opened(str(uuid4()), UNSENT, says, Severity.MEDIUM, clock.now(), context=context)
-    log.add_incident(replace(incident, cause=cause))
+    log.open_incident(replace(incident, cause=cause))
 
 
 def arrived(workspace: Workspace, log: IncidentLog, target: str) -> None:

@@ -17,6 +17,7 @@ from agent.storms import storm_cause
 from agent.wiring import adviser_of, store_journal, store_ports
 from mend.contracts.codec import dumps, loads, to_dict
 from mend.contracts.decision import Action, DecisionResult, Rows
+from mend.contracts.incident import Incident
 from mend.contracts.mapping import MappedField
 from mend.contracts.report import RunReport
 from mend.incidents.log import incident_log
@@ -78,13 +79,14 @@ def decide_about_failure(
     context = assemble(read_report(None), read_quality(None), past, now=clock.now().isoformat())
     content = dumps(context)
     write_atomic(workspace.layout.failure(sha256(content).hexdigest()), content)
-    return decide(workspace, context)
+    return decide(workspace, context, error)
 
 
-def decide(workspace: Workspace, context: DecisionContext) -> DecisionResult:
+def decide(workspace: Workspace, context: DecisionContext, error: str | None = None) -> DecisionResult:
     """Decide and act with the store behind the ports; the files have the names that users know."""
-    layout = workspace.layout
-    ports = store_ports(workspace.store, layout.ops, workspace.pipeline.name, contract_fields(workspace))
+    layout, pipeline = workspace.layout, workspace.pipeline
+    fields = contract_fields(workspace)
+    ports = store_ports(workspace.store, layout.ops, pipeline.name, fields, pii=pipeline.pii, error=error)
     output = layout.run_file(context.run, "agent_decision") if context.run else layout.ops / "agent_decision.json"
     journal = store_journal(workspace.store, output, layout.ops / "decision_log.jsonl")
     decision = decide_run(context, ports, journal, adviser=adviser(workspace, context))
@@ -170,11 +172,17 @@ def history(workspace: Workspace, run_id: str | None) -> History:
     return History(
         run_id=run_id,
         timestamp=now.isoformat(),
-        recent_incidents=tuple(to_dict(one) for one in incidents[:10]),
+        recent_incidents=tuple(brief(one) for one in [one for one in incidents if one.parent is None][:10]),
         open_storms=tuple((one.cause or "").removeprefix(storms) for one in log.open_incidents(storms)),
         pipeline_config=limits_of(workspace.pipeline),
         consecutive_failures=failures,
     )
+
+
+def brief(incident: Incident) -> dict[str, Any]:
+    """Return an incident without its own history, which would be told again in the next one's."""
+    context = {name: value for name, value in incident.context.items() if name != "recent_incidents"}
+    return to_dict(replace(incident, context=context, transitions=()))
 
 
 def limits_of(pipeline: Pipeline) -> dict[str, Any]:

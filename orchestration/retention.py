@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
-from mend.contracts.incident import IncidentStatus
 from mend.contracts.settled import Place, Retired
 from mend.incidents.log import incident_log
 from mend.proof.evidence import Unreadable, read_manifest
@@ -174,7 +173,7 @@ def judge(workspace: Workspace, now: datetime) -> Judge:
     """Ask for the open incidents."""
     log = incident_log(workspace.store, workspace.layout.ops)
     incidents = log.get_recent_incidents(at=now, days=ALL_INCIDENTS)
-    still_open = {str(one.context.get("run_id")): one.id for one in incidents if one.status is IncidentStatus.OPEN}
+    still_open = {str(one.context.get("run_id")): one.id for one in incidents if one.live}
     return Judge(workspace=workspace, now=now, incidents=still_open)
 
 

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from agent.causes import classify
 from mend.contracts.decision import DecisionResult
-from mend.contracts.incident import Incident, IncidentStatus, Severity
+from mend.contracts.incident import Incident, Severity
 from mend.incidents.log import incident_log
 from mend.quality.summary import gate
 from mend.runtime import clock
@@ -249,7 +249,7 @@ def disputes(workspace: Workspace, run_id: str, at: datetime) -> list[Incident]:
     """Return the open incidents about the recount of a run."""
     known = incident_log(workspace.store, workspace.layout.ops).get_recent_incidents(at=at, days=ALL_INCIDENTS)
     about = [one for one in known if one.incident_type == "load_validation" and one.context.get("run_id") == run_id]
-    return [one for one in about if one.status is IncidentStatus.OPEN]
+    return [one for one in about if one.live]
 
 
 def cleanup_old_data(workspace: Workspace, *, dry_run: bool = False) -> StepResult:

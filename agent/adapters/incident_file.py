@@ -9,7 +9,8 @@ from uuid import NAMESPACE_OID, uuid4, uuid5
 
 from mend.contracts import codec
 from mend.contracts.codec import ContractError
-from mend.contracts.incident import Incident, IncidentStatus, Severity
+from mend.contracts.incident import Incident, Severity
+from mend.incidents.fingerprint import cause_of
 from mend.incidents.lifecycle import noted, opened, resolved
 from mend.runtime.files import append_line
 
@@ -32,9 +33,9 @@ class FileIncidents:
         cause: str | None = None,
     ) -> Incident:
         """Append a line."""
+        cause = cause or cause_of(incident_type, context.get("pipeline"), summary)
         made = replace(opened(incident_id(key), incident_type, summary, severity, at, context=context), cause=cause)
-        known = next((one for one in self._lines() if one.id == made.id), None)
-        known = known or (self.note(cause, summary, at) if cause else None)
+        known = next((one for one in self._lines() if one.id == made.id), None) or self.note(cause, summary, at)
         if known is None:
             append_line(self.path, codec.dumps(made))
         return known or made
@@ -54,7 +55,7 @@ class FileIncidents:
 
     def _changed(self, cause: str, change: Callable[[Incident], Incident]) -> Incident | None:
         standing = {one.id: one for one in self._lines()}.values()
-        known = next((one for one in standing if (one.cause, one.status) == (cause, IncidentStatus.OPEN)), None)
+        known = next((one for one in standing if one.cause == cause and one.live), None)
         if known is None:
             return None
         changed = change(known)

@@ -9,6 +9,7 @@ from agent.ports import JournalPort
 from mend.contracts.decision import DecisionLogLine, DecisionResult, ToolResult
 from mend.contracts.incident import Incident, IncidentStatus, Severity
 from mend.contracts.mapping import MappedField
+from mend.incidents.fingerprint import cause_of
 from mend.incidents.lifecycle import opened
 from mend.incidents.log import IncidentLog
 from mend.runtime.clock import now
@@ -20,10 +21,14 @@ from mend.store.mappings import Mappings
 
 
 class StoreIncidents:
-    """Incidents in the incident log, which falls back to a file while the database is away."""
+    """Incidents in the incident log, which falls back to a file while the database is away.
 
-    def __init__(self, log: IncidentLog) -> None:
+    `facts` are what the caller knows of every incident that it opens: the pipeline, the error of its job.
+    """
+
+    def __init__(self, log: IncidentLog, facts: dict[str, Any] | None = None) -> None:
         self.log = log
+        self.facts = facts or {}
 
     def open(
         self,
@@ -36,15 +41,16 @@ class StoreIncidents:
         key: str = "",
         cause: str | None = None,
     ) -> Incident:
-        """Log the incident and mark it as brought before a person."""
-        known_as = incident_id(key)
-        known = self.log.find_open(cause) if cause else None
-        if known and known.id != known_as:
-            return self.log.note_incident(known.id, summary, at)
-        if self.log.get_incident(known_as) is None:
-            incident = opened(known_as, incident_type, summary, severity, at, context=context)
-            self.log.add_incident(replace(incident, cause=cause))
-        return self.log.escalate_incident(known_as, "", at)
+        """Open the incident, or count it in the one of its cause, and mark it as brought before a person."""
+        context = self.facts | context
+        cause = cause or cause_of(incident_type, context.get("pipeline"), summary)
+        incident = opened(incident_id(key), incident_type, summary, severity, at, context=context)
+        if self.log.get_incident(incident.id) is None:
+            known = self.log.find_open(cause)
+            if known:
+                self.log.note_incident(known.id, summary, at)
+        stands = self.log.open_incident(replace(incident, cause=cause))
+        return self.log.escalate_incident(stands.id, "", at) if stands.live and not stands.escalated else stands
 
     def note(self, cause: str, note: str, at: datetime) -> Incident | None:
         """Note it in the log."""

@@ -65,6 +65,11 @@ class Database:
         """Open a transaction that only reads (it never waits for a writer), or join the thread's open one."""
         return self._joined_or_begun(self._readers)
 
+    @property
+    def joined(self) -> bool:
+        """Whether this thread has a transaction open, which what is asked now would join."""
+        return getattr(self._thread, "connection", None) is not None
+
     @contextmanager
     def _joined_or_begun(self, engine: Engine) -> Iterator[Connection]:
         joined: Connection | None = getattr(self._thread, "connection", None)

@@ -18,7 +18,7 @@ from sqlalchemy import (
 
 from mend.contracts.alert import Alert
 from mend.contracts.decision import DecisionResult, ToolResult
-from mend.contracts.incident import IncidentStatus, Severity
+from mend.contracts.incident import LIVE, IncidentStatus, Severity
 from mend.contracts.mapping import Mapping
 from mend.contracts.quality import QualityResults
 from mend.contracts.report import RunReport
@@ -168,7 +168,20 @@ incidents = Table(
     Column("resolution_notes", FreeText),
     Column("created_by", String(NAME), nullable=False),
     Column("cause", String(NAME), index=True),
+    Column("fingerprint", String(64), index=True),
+    Column("error_kind", String(32)),
+    Column("outage", String(32)),
+    Column("parent", String(NAME), index=True),
+    Column("previous", String(NAME)),
+    Column("occurrences", Integer, nullable=False, server_default="1"),
+    Column("last_seen_at", UtcDateTime, index=True),
+    Column("acknowledged_at", UtcDateTime),
+    Column("closed_at", UtcDateTime),
+    Column("transitions", JSON, nullable=False, server_default="[]"),
 )
+ALIVE = incidents.c.status.in_(LIVE)
+Index("uq_incidents_live_cause", incidents.c.cause, unique=True, sqlite_where=ALIVE, postgresql_where=ALIVE)
+"""Of a cause one incident is live, whoever opens it at the same moment."""
 
 dead_letter_sends = Table(
     "dead_letter_sends",

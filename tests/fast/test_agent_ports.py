@@ -70,14 +70,19 @@ def order(reason: str = "dq_localised", at: datetime = NOON) -> QuarantineOrder:
 
 
 def test_an_incident_is_opened(ports: Ports) -> None:
-    """An incident is kept open with what it was opened with; two have two ids, the same act's one is the same one."""
-    first, second = (
-        ports.incidents.open("late_over_limit", "too late", {"run_id": "r"}, Severity.HIGH, NOON) for _ in range(2)
+    """An incident is kept open with what it was opened with; one of another cause is another one."""
+    first, again, second = (
+        ports.incidents.open("late_over_limit", says, {"run_id": "r"}, Severity.HIGH, NOON)
+        for says in ("too late: 5 events", "too late: 7 events", "far too late")
     )
-    assert first.id != second.id
+    assert first.id == again.id != second.id
     once, again = (ports.incidents.open("t", "s", {}, Severity.LOW, NOON, key="act-1") for _ in range(2))
     assert once.id == again.id != first.id
-    assert (first.incident_type, first.summary, first.severity) == ("late_over_limit", "too late", Severity.HIGH)
+    assert (first.incident_type, first.summary, first.severity) == (
+        "late_over_limit",
+        "too late: 5 events",
+        Severity.HIGH,
+    )
     assert (first.status, first.context["run_id"]) == (IncidentStatus.OPEN, "r")
     assert datetime.fromisoformat(first.created_at) == NOON
 
@@ -171,7 +176,7 @@ def test_a_broken_mapping_file_is_not_overwritten(tmp_path: Path, content: bytes
 
 
 def test_of_a_cause_one_incident_is_open(ports: Ports) -> None:
-    """A second one of the cause is the first with a note; after its end there is a new one; others are untouched."""
+    """A second one of the cause is the first with a note; after its end one is open again; others are untouched."""
 
     def storm(cause: str) -> Incident:
         return ports.incidents.open("poison_storm", "bad", {}, Severity.HIGH, NOON, cause=cause)
@@ -186,7 +191,7 @@ def test_of_a_cause_one_incident_is_open(ports: Ports) -> None:
     assert ended is not None
     assert (ended.id, ended.status, ended.resolution_notes) == (first.id, IncidentStatus.RESOLVED, "over")
     assert (ports.incidents.resolve("c/0", "", NOON), ports.incidents.note("c/9", "", NOON)) == (None, None)
-    assert storm("c/0").id != first.id
+    assert (storm("c/0").live, ports.incidents.note("c/0", "again", NOON) is None) == (True, False)
 
 
 def test_quarantine_file(tmp_path: Path) -> None:
