@@ -8,6 +8,7 @@ from statistics import fmean, quantiles
 
 from mend.contracts.decision import Action, DecisionResult
 from mend.contracts.incident import Incident, IncidentStatus
+from mend.contracts.task_event import Answer, Effect
 from mend.store.measures import MadeDecision, RunEnd
 from mend.store.tables import Outcome
 
@@ -15,6 +16,9 @@ REMEDIES = (Action.REMAP, Action.RETRIGGER, Action.QUARANTINE)
 """Actions that are meant to make a cause go away; to continue or to call a person is none."""
 NEXT_RUNS = 3
 ACT_FAILED = "act_failed"
+TASK_EVENT = "event-"
+"""How the ids of failed tasks begin."""
+EFFECTS = {Effect.HELPED: True, Effect.DID_NOT_HELP: False, Effect.PENDING: None}
 
 Causes = Mapping[str, frozenset[Action]]
 """Rule of the matrix → the actions that it asks for."""
@@ -22,7 +26,10 @@ Causes = Mapping[str, frozenset[Action]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Past:
-    """Everything since `since`, oldest first. `failures` are pipeline and time of jobs that failed."""
+    """Everything since `since`, oldest first. `failures` are pipeline and time of jobs that failed.
+
+    `tasks` are the answers to failed tasks that others reported.
+    """
 
     since: datetime
     until: datetime
@@ -31,6 +38,7 @@ class Past:
     failures: tuple[tuple[str, datetime], ...]
     incidents: tuple[Incident, ...]
     quarantined_batches: int
+    tasks: tuple[Answer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +121,7 @@ class Performance:
     decisions: Decided
     model: ModelUse
     remedies: dict[str, Remedy]
+    task_fixes: dict[str, Remedy]
     seconds_to_decide: Spread
     runs: RunFigures
     incidents: dict[str, int]
@@ -129,6 +138,7 @@ def performance(past: Past, causes: Causes, next_runs: int = NEXT_RUNS) -> Perfo
         decisions=decision_figures(decided),
         model=model_use(decided),
         remedies=remedies(made, past.runs, causes, next_runs),
+        task_fixes=task_fixes(past.tasks),
         seconds_to_decide=spread(waits(made)),
         runs=run_figures(past),
         incidents=dict(Counter(one.status.value for one in past.incidents)),
@@ -195,13 +205,18 @@ def remedies(
 
 
 def by_pipeline(decisions: Sequence[MadeDecision], runs: Sequence[RunEnd]) -> Iterator[list[DecisionResult]]:
-    """Yield the decisions of each pipeline in their order; one about no known run belongs to the only pipeline."""
+    """Yield the decisions of each pipeline in their order; one about no known run belongs to the only pipeline.
+
+    Decisions about tasks of others are left out: whether they helped is told by the task itself.
+    """
     of = {one.run_id: one.pipeline for one in runs}
     names = set(of.values())
     only = names.pop() if len(names) == 1 else ""
     lines: dict[str, list[DecisionResult]] = defaultdict(list)
     for one in decisions:
-        lines[of.get(one.run_id or "", only)].append(one.result)
+        run_id = one.run_id or ""
+        if not run_id.startswith(TASK_EVENT):
+            lines[of.get(run_id, only)].append(one.result)
     yield from lines.values()
 
 
@@ -222,6 +237,15 @@ def remedy(fates: Sequence[bool | None]) -> Remedy:
         pending=fates.count(None),
         success_rate=share(helped, helped + recurred),
     )
+
+
+def task_fixes(answers: Iterable[Answer]) -> dict[str, Remedy]:
+    """Return, for each strategy that was taken for a failed task, whether the task succeeded afterwards."""
+    fates: dict[str, list[bool | None]] = defaultdict(list)
+    for one in answers:
+        if one.strategy and one.effect in EFFECTS:
+            fates[one.strategy.value].append(EFFECTS[one.effect])
+    return {strategy: remedy(found) for strategy, found in sorted(fates.items())}
 
 
 def waits(decisions: Iterable[MadeDecision]) -> list[float]:

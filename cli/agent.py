@@ -79,6 +79,7 @@ def past(settings: "Settings", length: timedelta) -> "Past":
             failures=tuple(store.measures.failures_since(start)),
             incidents=found,
             quarantined_batches=store.measures.quarantined_since(start),
+            tasks=tuple(one.answer for one in store.task_events.since(start) if one.answer),
         )
 
 

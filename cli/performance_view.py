@@ -22,7 +22,7 @@ def pictured(figures: Performance) -> RenderableType:
     for title, counts in (("rule", figures.decisions.by_rule), ("fallback", figures.model.fallbacks)):
         if counts:
             parts += [Text(), bars(title, counts, figures.decisions.total)]
-    if figures.remedies:
+    if figures.remedies or figures.task_fixes:
         parts += [Text(), remedies(figures)]
     return Plain(Group(*parts))
 
@@ -83,7 +83,7 @@ def remedies(figures: Performance) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for name in ("remedy", "acts", "helped", "came back", "too early", "success"):
         table.add_column(name, justify="left" if name == "remedy" else "right")
-    for name, one in figures.remedies.items():
+    for name, one in (*figures.remedies.items(), *figures.task_fixes.items()):
         cells = (count(one.acts), count(one.helped), count(one.recurred), count(one.pending), share(one.success_rate))
         table.add_row(clip(name, 30), *cells)
     return table

@@ -43,17 +43,17 @@ def watch(
 
 def looked(settings: "Settings", pipeline: str) -> "list[Finding]":
     """Look once; a store that is away is a finding, too, whose incident lies in a file until the store is back."""
-    from mend.contracts.incident import Severity
+    from mend.runtime.pipeline_file import find_pipeline, load_pipeline
     from mend.store.database import StoreUnavailable
-    from orchestration.health import Finding
-    from orchestration.watch import look
+    from orchestration.watch import look, look_without_store
     from orchestration.workspace import open_workspace
 
     try:
         with open_workspace(settings, pipeline) as workspace:
             return look(workspace)
     except StoreUnavailable as error:
-        return [Finding(check="store", severity=Severity.CRITICAL, said=str(error))]
+        name = load_pipeline(find_pipeline(settings.pipelines, pipeline)).name
+        return look_without_store(settings, name, error)
 
 
 def show(found: "list[Finding]", *, as_json: bool) -> None:

@@ -60,6 +60,7 @@ class Vitals:
     `lags` are those of the last looks, oldest first, with this one; `paces` those of the last runs, newest first.
     """
 
+    store_error: str | None = None
     broker_error: str | None = None
     lags: tuple[int, ...] = ()
     checkpoint_age: float | None = None
@@ -102,6 +103,11 @@ def examine(vitals: Vitals, watching: Watching) -> Iterator[Finding]:
         said = CHECKS[name](vitals, watching.limits)
         if said:
             yield Finding(check=name, severity=severity, said=said)
+
+
+def store(vitals: Vitals, _limits: Limits) -> str | None:
+    """Say that the store does not answer."""
+    return vitals.store_error
 
 
 def broker(vitals: Vitals, _limits: Limits) -> str | None:
@@ -176,5 +182,6 @@ def beyond(value: float, history: Sequence[float], limits: Limits) -> bool:
 
 
 CHECKS: dict[str, Callable[[Vitals, Limits], str | None]] = {
-    one.__name__: one for one in (broker, lag_growth, checkpoint_age, last_run_age, disk, dead_letters, slow_runs)
+    one.__name__: one
+    for one in (store, broker, lag_growth, checkpoint_age, last_run_age, disk, dead_letters, slow_runs)
 }

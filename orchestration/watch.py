@@ -12,6 +12,9 @@ from mend.incidents.lifecycle import opened
 from mend.incidents.log import IncidentLog, incident_log
 from mend.runtime import clock
 from mend.runtime.files import write_json
+from mend.runtime.layout import Layout
+from mend.runtime.settings import Settings
+from mend.store.database import StoreUnavailable
 from mend.store.tables import Outcome
 from orchestration.health import Finding, Pace, Vitals, Watching, examine, load_watching
 from orchestration.steps import monitor_kafka
@@ -26,6 +29,15 @@ def look(workspace: Workspace, watching: Watching | None = None) -> list[Finding
     found = list(examine(vitals(workspace, watching), watching))
     log = incident_log(workspace.store, workspace.layout.ops)
     told(log, workspace.pipeline.name, found, watching, clock.now())
+    return found
+
+
+def look_without_store(settings: Settings, pipeline: str, error: StoreUnavailable) -> list[Finding]:
+    """Say that the store is away; the incident lies in a file, and is resolved at the first look that finds it back."""
+    watching = load_watching()
+    found = [one for one in examine(Vitals(store_error=str(error)), watching) if one.check == "store"]
+    only = replace(watching, checks={one.check: one.severity for one in found})
+    told(incident_log(None, Layout(settings).ops), pipeline, found, only, clock.now())
     return found
 
 

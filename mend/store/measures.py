@@ -20,7 +20,7 @@ PLACES = ("published", "held", "rejected", "dead_letter", "duplicate")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettledRuns:
-    """Runs with the same pipeline, outcome and verdict; `within` counts those that took at most a bound's seconds."""
+    """Runs with the same pipeline, outcome and verdict; `within` counts those that took at most each bound."""
 
     pipeline: str
     outcome: Outcome

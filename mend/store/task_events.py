@@ -61,6 +61,11 @@ class TaskEvents:
         wanted = select(*_COLUMNS).where(task_events.c.pipeline == pipeline, task_events.c.task == task)
         return self._all(wanted.order_by(task_events.c.received_at.desc(), task_events.c.id).limit(limit))
 
+    def since(self, start: datetime) -> tuple[KeptEvent, ...]:
+        """Return the events since a time, newest first."""
+        wanted = select(*_COLUMNS).where(task_events.c.received_at >= start)
+        return self._all(wanted.order_by(task_events.c.received_at.desc(), task_events.c.id))
+
     def recent(self, limit: int = 20) -> tuple[KeptEvent, ...]:
         """Return the newest events, newest first."""
         return self._all(select(*_COLUMNS).order_by(task_events.c.received_at.desc(), task_events.c.id).limit(limit))

@@ -115,6 +115,7 @@ def home(tmp_path: Path) -> Iterator[Path]:
 
 NOT_PURE = (
     "test_cli",
+    "test_exposition",
     "test_faults",
     "test_leash",
     "test_load_check",
@@ -125,6 +126,8 @@ NOT_PURE = (
     "test_sinks",
     "test_spark_submit",
     "test_store_",
+    "test_task_events",
+    "test_watch",
 )
 """Files whose tests wait for a disk, a database or another process; `make test-fast` leaves them out."""
 
