@@ -57,12 +57,13 @@ class Act:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """A decision, the verdict behind it and the acts that it asks for."""
+    """A decision, the verdict behind it and the acts that it asks for. Without signals, judging itself failed."""
 
     context: DecisionContext
     verdict: Verdict
     decision: DecisionResult
     acts: tuple[Act, ...]
+    signals: Signals | None = None
 
 
 def decide(context: DecisionContext, matrix: Matrix) -> DecisionResult:
@@ -78,9 +79,17 @@ def judge(context: DecisionContext, matrix: Matrix) -> Judgement:
     hold = tuple(SegmentFilter(column=one.column, value=one.value) for one in signals.localised if excepted)
     decision = replace(result(context, verdict, hold, matrix.version), paused=paused(verdict, signals))
     acts = plan(context, verdict, decision, signals)
-    report = context.run_report if isinstance(context.run_report, RunReport) else None
-    foreseen = tuple(prediction(one, decision, report, signals) for one in acts)
-    return Judgement(context=context, verdict=verdict, decision=replace(decision, predictions=foreseen), acts=acts)
+    return Judgement(context=context, verdict=verdict, decision=decision, acts=acts, signals=signals)
+
+
+def foreseen(judgement: Judgement) -> Judgement:
+    """Add what each act will have brought about; the last thing before a decision is written down."""
+    signals, report = judgement.signals, judgement.context.run_report
+    if signals is None:
+        return judgement
+    known = report if isinstance(report, RunReport) else None
+    said = tuple(prediction(one, judgement.decision, known, signals) for one in judgement.acts)
+    return replace(judgement, decision=replace(judgement.decision, predictions=said))
 
 
 def paused(verdict: Verdict, signals: Signals) -> tuple[PartitionFilter, ...]:

@@ -7,7 +7,9 @@ import typer
 
 from cli import (
     backfill,
+    circuit,
     contract,
+    decision,
     demo,
     doctor,
     init,
@@ -36,10 +38,11 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for module in (demo, init, run, backfill, stream, step, status, prove, report, doctor, setup, reset):
+for module in (demo, init, run, backfill, stream, step, status, prove, report, doctor, setup, reset, circuit):
     module.register(cli)
 cli.add_typer(pipeline.cli, name="pipeline")
 cli.add_typer(contract.cli, name="contract")
+cli.add_typer(decision.cli, name="decision")
 
 
 @cli.callback()
