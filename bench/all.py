@@ -11,6 +11,7 @@ from bench import (
     avro,
     consumer,
     data_path,
+    decision_agent,
     empty_run,
     latency,
     orders,
@@ -26,6 +27,7 @@ README = Path(__file__).with_name("README.md")
 BEGIN, END = "<!-- table: written by make bench -->", "<!-- end of table -->"
 BENCHES: tuple[Callable[[Wish], dict[str, Any]], ...] = (
     startup.measure,
+    decision_agent.measure,
     producer.measure,
     audit.measure,
     prove.measure,
