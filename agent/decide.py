@@ -79,16 +79,17 @@ def judge(context: DecisionContext, matrix: Matrix) -> Judgement:
     hold = tuple(SegmentFilter(column=one.column, value=one.value) for one in signals.localised if excepted)
     decision = result(context, verdict, hold, matrix.version, paused(verdict, signals))
     acts = plan(context, verdict, decision, signals)
-    decision = foreseen(context, decision, acts, signals)
     return Judgement(context=context, verdict=verdict, decision=decision, acts=acts, signals=signals)
 
 
-def foreseen(
-    context: DecisionContext, decision: DecisionResult, acts: tuple[Act, ...], signals: Signals
-) -> DecisionResult:
-    """Say of each act what is expected of it."""
-    report = context.run_report if isinstance(context.run_report, RunReport) else None
-    return replace(decision, predictions=tuple(prediction(one, decision, report, signals) for one in acts))
+def foreseen(judgement: Judgement) -> Judgement:
+    """Add what each act will have brought about; the last thing before a decision is written down."""
+    signals, report = judgement.signals, judgement.context.run_report
+    if signals is None:
+        return judgement
+    known = report if isinstance(report, RunReport) else None
+    said = tuple(prediction(one, judgement.decision, known, signals) for one in judgement.acts)
+    return replace(judgement, decision=replace(judgement.decision, predictions=said))
 
 
 def paused(verdict: Verdict, signals: Signals) -> tuple[PartitionFilter, ...]:

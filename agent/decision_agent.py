@@ -18,6 +18,7 @@ from agent.decide import (
     Judgement,
     act_failed,
     act_key,
+    foreseen,
     judge,
     judge_failure,
     log_line,
@@ -67,8 +68,8 @@ def decide_run(
     only a journal that cannot be written raises OSError, and then nothing was done. An adviser is heard, not obeyed.
     """
     rules = rules or Rules()
-    judgement, tools = judged(context, rules)
-    judgement = advised(judgement, adviser)
+    table, tools = judged(context, rules)
+    judgement = foreseen(advised(table, adviser))
     keep_matrix(journal, rules.matrix, judgement.decision.matrix_hash)
     journal.record(judgement.decision, log_line(context, judgement.decision))
     fault_point("decision_recorded")

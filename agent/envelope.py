@@ -4,7 +4,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from agent.decide import Act, Judgement, foreseen, plan, reasoning
+from agent.decide import Act, Judgement, plan, reasoning
 from agent.matrix import AllOf, Rule, united
 from agent.phrases import clean, quoted
 from mend.contracts import codec
@@ -104,7 +104,6 @@ def escalated(table: Judgement, proposal: Proposal) -> Judgement:
         escalation_required=True,
     )
     acts = plan(table.context, verdict, decision, table.signals)
-    decision = foreseen(table.context, decision, acts, table.signals)
     return replace(table, verdict=verdict, decision=decision, acts=acts)
 
 

@@ -9,7 +9,9 @@ from cli import (
     agent,
     alerts,
     backfill,
+    circuit,
     contract,
+    decision,
     demo,
     doctor,
     event,
@@ -56,17 +58,19 @@ for module in (
     doctor,
     setup,
     reset,
+    circuit,
     serve_metrics,
     watch,
 ):
     module.register(cli)
 cli.add_typer(pipeline.cli, name="pipeline")
 cli.add_typer(contract.cli, name="contract")
+cli.add_typer(matrix.cli, name="matrix")
+cli.add_typer(decision.cli, name="decision")
+cli.add_typer(incident.cli, name="incident")
 cli.add_typer(alerts.cli, name="alerts")
 cli.add_typer(agent.cli, name="agent")
 cli.add_typer(event.cli, name="event")
-cli.add_typer(matrix.cli, name="matrix")
-cli.add_typer(incident.cli, name="incident")
 
 
 @cli.callback()

@@ -1,12 +1,14 @@
 """Decisions, written down before their first action, and actions, done once."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
+from itertools import islice
 from typing import Any
 
 import orjson
-from sqlalchemy import select, update
+from sqlalchemy import Select, Text, cast, select, update
 
 from mend.contracts.decision import Check, DecisionResult, ToolResult
 from mend.store.database import Database, insert_once
@@ -85,6 +87,34 @@ class Decisions:
     def history(self, limit: int = 20) -> tuple[RecordedDecision, ...]:
         """Return the newest decisions, newest first."""
         return self._newest(select(*_COLUMNS), limit)
+
+    def by_id(self, number: int) -> RecordedDecision | None:
+        """Return the decision of that number, or None."""
+        found = self._newest(select(*_COLUMNS).where(decisions.c.id == number), 1)
+        return found[0] if found else None
+
+    def listed(self, limit: int, *, since: datetime | None = None, rule: str | None = None) -> list[RecordedDecision]:
+        """Return the newest decisions, newest first; of those since a moment, and of those that a rule made."""
+        wanted = select(*_COLUMNS).order_by(decisions.c.id.desc())
+        if since:
+            wanted = wanted.where(decisions.c.decided_at >= since)
+        if rule:  # the database looks for the word, so that few documents are read; the reading decides
+            wanted = wanted.where(cast(decisions.c.result, Text).contains(f'"{rule}"', autoescape=True))
+        found = (one for one in self._each(wanted) if rule is None or rule in one.result.rules)
+        return list(islice(found, limit))
+
+    def since(self, moment: datetime) -> Iterator[RecordedDecision]:
+        """Return the decisions since a moment, oldest first; nothing is written meanwhile by this thread."""
+        return self._each(select(*_COLUMNS).where(decisions.c.decided_at >= moment).order_by(decisions.c.id))
+
+    def all(self) -> Iterator[RecordedDecision]:
+        """Return all decisions, oldest first."""
+        return self._each(select(*_COLUMNS).order_by(decisions.c.id))
+
+    def _each(self, wanted: Select[Any]) -> Iterator[RecordedDecision]:
+        with self.database.reading() as connection:
+            rows = connection.execution_options(yield_per=100).execute(wanted).mappings()
+            yield from (RecordedDecision(**row) for row in rows)
 
     def first_result(self, key: str) -> ToolResult | None:
         """Return what came of the action when it was done, or None: ask before acting."""

@@ -165,6 +165,8 @@ def finish(workspace: Workspace) -> None:
             result = step(workspace, run_id)
             if result.outcome == "failed":
                 raise UserError(result.message)
+            if result.outcome == "paused":
+                break
 
 
 def stage(workspace: Workspace, staging: Staging = stage_batch) -> None:
