@@ -20,6 +20,9 @@ VARIABLES = {
     "SPARK_CHECKPOINT_LOCATION": "spark_checkpoint_location", "SNOWFLAKE_ACCOUNT": "snowflake_account",
     "PROCESSING_DURATION_MINUTES": "processing_duration_minutes", "DATABASE_URL": "database_url",
     "FAULT_AT": "fault_at",
+    "LLM_PROVIDER": "llm_provider", "LLM_DEADLINE_SECONDS": "llm_deadline_seconds",
+    "OLLAMA_MODEL": "ollama_model", "OLLAMA_BASE_URL": "ollama_base_url", "OPENAI_API_KEY": "openai_api_key",
+    "OPENAI_MODEL": "openai_model", "OPENAI_BASE_URL": "openai_base_url",
     "SCHEMA_REGISTRY_URL": "schema_registry_url", "SCHEMA_REGISTRY_WAIT_SECONDS": "schema_registry_wait_seconds",
 }  # fmt: skip
 
