@@ -74,7 +74,9 @@ class Settings(BaseSettings):
         10.0, gt=0, le=120, description="The rules decide alone when the model has not answered after so long"
     )
     ollama_model: str = Field("llama3.1", description="Model that Ollama runs; it must be able to call tools")
-    ollama_base_url: str = Field("http://localhost:11434", description="Address of Ollama (containers: http://ollama:11434)")
+    ollama_base_url: str = Field(
+        "http://localhost:11434", description="Address of Ollama (containers: http://ollama:11434)"
+    )
     openai_api_key: SecretStr = Field(SecretStr(""), description="API key for LLM_PROVIDER=openai")
     openai_model: str = Field("gpt-4o-mini", description="Chat model for LLM_PROVIDER=openai")
     openai_base_url: str = Field(

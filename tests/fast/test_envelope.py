@@ -21,7 +21,7 @@ from tests.fast.pairs import check
 pytestmark = pytest.mark.agent
 
 TABLE = load_matrix()
-FAILED = {"job_status": "failed", "job_cause": "unknown"}
+FAILED: dict[str, Any] = {"job_status": "failed", "job_cause": "unknown"}
 RENAMES = [
     {"old": "full_name", "new": "name_2", "score": 0.8, "action": "ask"},
     {"old": "full_name", "new": "name_3", "score": 0.7, "action": "ask"},

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from mend.runtime.errors import UserError
 from mend.runtime.layout import Layout
-from mend.runtime.settings import Settings, SinkMode, env_example, load_settings, variable
+from mend.runtime.settings import LlmProvider, Settings, SinkMode, env_example, load_settings, variable
 
 ROOT = Path(__file__).parents[2]
 VARIABLES = {
@@ -68,6 +68,9 @@ VALUES: dict[str, tuple[str, Any]] = {
     "KAFKA_TOPIC": ("other",) * 2, "SINK_MODE": ("SNOWFLAKE", SinkMode.SNOWFLAKE), "PARQUET_OUT": ("/o", Path("/o")),
     "SPARK_MASTER": ("spark://spark-master:7077",) * 2, "SPARK_CHECKPOINT_LOCATION": ("/c", Path("/c")),
     "SNOWFLAKE_ACCOUNT": ("xy12345",) * 2, "PROCESSING_DURATION_MINUTES": ("5", 5),
+    "LLM_PROVIDER": ("ollama", LlmProvider.OLLAMA), "LLM_DEADLINE_SECONDS": ("5", 5.0), "OLLAMA_MODEL": ("m",) * 2,
+    "OLLAMA_BASE_URL": ("http://ollama:11434",) * 2, "OPENAI_API_KEY": ("k", SecretStr("k")),
+    "OPENAI_MODEL": ("m",) * 2, "OPENAI_BASE_URL": ("http://gateway:8000/v1",) * 2,
     "DATABASE_URL": ("postgresql+psycopg://x/y",) * 2, "FAULT_AT": ("published:3",) * 2,
     "KAFKA_TIMEOUT_SECONDS": ("5", 5), "SCHEMA_REGISTRY_WAIT_SECONDS": ("5", 5.0),
     "SCHEMA_REGISTRY_URL": ("http://u:p@registry:8081", SecretStr("http://u:p@registry:8081")),
