@@ -8,6 +8,7 @@ INSTALL = UV_COMPILE_BYTECODE=1 $(UV) pip install $$([ -t 2 ] || echo --quiet) -
 KILLS ?= 10
 EVENTS ?= 100000
 SEED ?= 1
+PAIRS ?= 100000
 PYTEST = $(BIN)/python -m pytest
 PARALLEL = -n 2 --dist loadfile --no-loadscope-reorder
 
@@ -16,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo setup install-deps dev-setup test test-fast test-agent test-dq test-spark test-coverage fmt lint \
-  lint-fix ci-test debug chaos bench acceptance producer-test spark-submit reset-data clean lock
+  lint-fix ci-test debug chaos property bench acceptance producer-test spark-submit reset-data clean lock
 
 help: ## this list
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -74,6 +75,9 @@ producer-test: $(VENV)/task ## send events for a minute to KAFKA_BROKER
 
 spark-submit: $(VENV)/task ## run the ingest job by hand against SPARK_MASTER
 	@$(BIN)/mend step run_spark_job
+
+property: $(VENV)/dev ## what a model proposes never leaves its envelope, over PAIRS=100000 generated pairs, SEED=1
+	@PYTHONPATH=. $(BIN)/python tests/fast/pairs.py $(PAIRS) $(SEED)
 
 chaos: $(VENV)/task ## kill running pipelines and count what is lost or twice: KILLS=10 EVENTS=100000 SEED=1
 	@exec $(BIN)/python -m bench.chaos --kills $(KILLS) --events $(EVENTS) --seed $(SEED) $(if $(JSON),--json)

@@ -12,7 +12,7 @@ from agent.decide import Judgement
 from agent.envelope import offers, reference
 from agent.limits import LIMIT_KINDS
 from agent.sanity import Anomaly, expectations, moment
-from agent.signals import Signals
+from agent.signals import JobStatus, Signals
 from mend.contracts.decision import Action
 from mend.contracts.drift import Drift
 from mend.contracts.incident import IncidentStatus, Severity
@@ -47,6 +47,7 @@ def evidence(judgement: Judgement) -> dict[str, Any]:
         "drift": drift(report.drift, judgement) if isinstance(report, RunReport) and report.drift else {},
         "segments": segments(report) if isinstance(report, RunReport) else [],
         "audit": audit(quality) if isinstance(quality, QualityResults) else {},
+        "tried": tried(signals) if signals else [],
         "history": history(judgement),
     }
 
@@ -75,6 +76,16 @@ def figures(signals: Signals) -> dict[str, Any]:
     numbers = [(name, value) for name, value in signals.custom.items() if isinstance(value, int | float)]
     found["metrics"] = {quote(name): fact(value) for name, value in numbers[:MOST]}
     return found
+
+
+def tried(signals: Signals) -> list[dict[str, Any]]:
+    """Return what was tried for this cause and did not help: the newest retriggers, and why the job failed again."""
+    if signals.job_status is not JobStatus.FAILED:
+        return []
+    tries = range(max(0, signals.retriggers - MOST), min(signals.retriggers, LARGEST))
+    return [
+        {"try": at + 1, "action": "retrigger", "outcome": "failed", "cause": fact(signals.job_cause)} for at in tries
+    ]
 
 
 def drift(found: Drift, judgement: Judgement) -> dict[str, Any]:

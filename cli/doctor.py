@@ -68,14 +68,15 @@ def examine(settings: "Settings") -> Iterator[Finding]:
     yield tried("store", lambda: store(settings))
     yield tried("pipeline files", lambda: pipelines(settings))
     yield broker(settings)
+    yield tried("model", lambda: model(settings), needed=False)
 
 
-def tried(what: str, look: Callable[[], str]) -> Finding:
+def tried(what: str, look: Callable[[], str], *, needed: bool = True) -> Finding:
     """Turn an error that says what to do into a finding."""
     try:
-        return Finding(what=what, good=True, said=look())
+        return Finding(what=what, good=True, said=look(), needed=needed)
     except UserError as error:
-        return Finding(what=what, good=False, said=str(error))
+        return Finding(what=what, good=False, said=str(error), needed=needed)
 
 
 def installed(package: str) -> Finding:
@@ -147,3 +148,14 @@ def broker(settings: "Settings") -> Finding:
     except (OSError, ValueError):
         said = f"nothing answers at {settings.kafka_broker}. Set KAFKA_BROKER; `make demo` needs none"
         return Finding(what="Kafka", good=False, said=said, needed=False)
+
+
+def model(settings: "Settings") -> str:
+    """See whether the model that may propose decisions answers; without one the rules decide alone."""
+    from agent.llm.probe import probe
+    from agent.wiring import provider_of
+    from mend.runtime.settings import LlmProvider
+
+    if settings.llm_provider is LlmProvider.NONE:
+        return "none: the rules decide alone (LLM_PROVIDER)"
+    return probe(provider_of(settings))

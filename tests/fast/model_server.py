@@ -97,7 +97,8 @@ def handler_of(model: ModelServer) -> type[BaseHTTPRequestHandler]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.respond(200, orjson.dumps({"models": [{"name": "llama3.1:latest"}], "data": [{"id": "gpt"}]}))
+            known = {"models": [{"name": "llama3.1:latest"}], "data": [{"id": "llama3.1"}]}
+            self.respond(404 if "elsewhere" in self.path else 200, orjson.dumps(known))
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))

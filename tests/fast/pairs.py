@@ -102,7 +102,7 @@ def violations(table: Judgement, settled: Judgement) -> Iterator[str]:
 def wrong_acts(table: Judgement, settled: Judgement) -> Iterator[str]:
     """Say which act is new, changed or gone."""
     told, done = {key(one) for one in table.acts}, {key(one) for one in settled.acts}
-    yield from (f"{one} was not asked for" for one in done - told if not one.startswith(b'["escalate_incident"'))
+    yield from (f"{one!r} was not asked for" for one in done - told if not one.startswith(b'["escalate_incident"'))
     calls = settled.decision.escalation_required and not table.decision.escalation_required
     for one in table.acts:
         cancelled = calls and one.tool in CANCELLED
@@ -132,8 +132,8 @@ def check(pairs: int, seed: int, settle: Settle = settle) -> dict[str, int]:
         table = judge(context, chance.choice(matrices))
         said = answer(chance, reference(table))
         parsed = parse_proposal(said, reference(table))
-        proposal = parsed if isinstance(parsed, Proposal) else None
-        settled = settle(table, proposal, None if proposal else Fallback(parsed))
+        given = (parsed, None) if isinstance(parsed, Proposal) else (None, parsed)
+        settled = settle(table, *given)
         for wrong in violations(table, settled):
             raise AssertionError(f"{wrong}: {said!r} about {table.decision.rules}")
         changed = settled.decision.actions != table.decision.actions

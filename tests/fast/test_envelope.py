@@ -21,7 +21,7 @@ from tests.fast.pairs import check
 pytestmark = pytest.mark.agent
 
 TABLE = load_matrix()
-FAILED = {"job_status": "failed", "job_cause": "unknown"}
+FAILED: dict[str, Any] = {"job_status": "failed", "job_cause": "unknown"}
 RENAMES = [
     {"old": "full_name", "new": "name_2", "score": 0.8, "action": "ask"},
     {"old": "full_name", "new": "name_3", "score": 0.7, "action": "ask"},
@@ -325,3 +325,13 @@ def test_no_value_reaches_a_model() -> None:
     told = dumped(evidence(judgement))
     assert not [word for word in ("Atlantis", "hunter2", "run-secret", "SYSTEM", "US") if word in told]
     assert orjson.loads(told)["segments"][0] == {"column": "'country'", "segment": 1, "rows": 100, "failures": 40}
+
+
+def test_what_was_tried_is_told() -> None:
+    """A model learns which tries did not help, the newest ten at most."""
+    assert evidence(table(**FAILED, retriggers=2))["tried"] == [
+        {"try": at, "action": "retrigger", "outcome": "failed", "cause": "unknown"} for at in (1, 2)
+    ]
+    many = evidence(table(**FAILED, retriggers=10**9))["tried"]
+    assert [one["try"] for one in many] == list(range(10**9 - 9, 10**9 + 1))
+    assert evidence(table(retriggers=2))["tried"] == []

@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.parse
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,12 +20,14 @@ from agent.decision_agent import advised
 from agent.evidence import evidence
 from agent.llm.adviser import ModelAdviser, read_reply
 from agent.llm.consult import MOST_CALLS, READ, consult
+from agent.llm.probe import probe
 from agent.llm.process import ModelProcess
 from agent.llm.question import Provider, Question
 from agent.matrix_file import load_matrix
 from agent.ports import Advice
 from agent.testing import scenario
 from mend.contracts.decision import Action, Fallback, Proposal
+from mend.runtime.errors import UserError
 from tests.fast.model_server import Asked, Behaviour, ModelServer, Said, answers, says, serving
 from tests.fast.pairs import violations
 
@@ -199,6 +202,29 @@ def test_a_redirect_is_not_followed() -> None:
             with serving(says(status=307, raw=b"", location=other.url)) as server:
                 consult(question(server, provider, judgement()))
     assert other.received == []
+
+
+# --- whether a model answers
+
+
+@BOTH
+def test_a_model_that_answers_is_found(provider: Name) -> None:
+    """`mend doctor` names the model that answers, or what is missing."""
+    with serving(says()) as server:
+        where = replace(question(server, provider, judgement()).provider, model="llama3.1")
+        assert probe(where) == f"{provider} answers, with llama3.1"
+        with pytest.raises(UserError, match="no model other"):
+            probe(replace(where, model="other"))
+    with pytest.raises(UserError, match="does not answer"):
+        probe(where)
+
+
+def test_a_server_that_is_no_model_is_named() -> None:
+    """A missing key, and an address that speaks something else, are said."""
+    with pytest.raises(UserError, match="OPENAI_API_KEY"):
+        probe(Provider(name="openai", model="m", base_url="http://127.0.0.1:1"))
+    with serving(says()) as server, pytest.raises(UserError, match="status 404"):
+        probe(Provider(name="ollama", model="m", base_url=f"{server.url}/elsewhere"))
 
 
 # --- the process

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from mend.runtime.errors import UserError
 from mend.runtime.layout import Layout
-from mend.runtime.settings import Settings, SinkMode, env_example, load_settings, variable
+from mend.runtime.settings import LlmProvider, Settings, SinkMode, env_example, load_settings, variable
 
 ROOT = Path(__file__).parents[2]
 VARIABLES = {
@@ -25,6 +25,9 @@ VARIABLES = {
     "SMTP_SERVER": "smtp_server", "SMTP_PORT": "smtp_port", "SMTP_USER": "smtp_user", "SMTP_PASSWORD": "smtp_password",
     "SMTP_STARTTLS": "smtp_starttls", "FROM_EMAIL": "from_email", "ALERTS_FILE": "alerts_file",
     "HEARTBEAT_URL": "heartbeat_url",
+    "LLM_PROVIDER": "llm_provider", "LLM_DEADLINE_SECONDS": "llm_deadline_seconds",
+    "OLLAMA_MODEL": "ollama_model", "OLLAMA_BASE_URL": "ollama_base_url", "OPENAI_API_KEY": "openai_api_key",
+    "OPENAI_MODEL": "openai_model", "OPENAI_BASE_URL": "openai_base_url",
     "SCHEMA_REGISTRY_URL": "schema_registry_url", "SCHEMA_REGISTRY_WAIT_SECONDS": "schema_registry_wait_seconds",
 }  # fmt: skip
 
@@ -70,6 +73,9 @@ VALUES: dict[str, tuple[str, Any]] = {
     "KAFKA_TOPIC": ("other",) * 2, "SINK_MODE": ("SNOWFLAKE", SinkMode.SNOWFLAKE), "PARQUET_OUT": ("/o", Path("/o")),
     "SPARK_MASTER": ("spark://spark-master:7077",) * 2, "SPARK_CHECKPOINT_LOCATION": ("/c", Path("/c")),
     "SNOWFLAKE_ACCOUNT": ("xy12345",) * 2, "PROCESSING_DURATION_MINUTES": ("5", 5),
+    "LLM_PROVIDER": ("ollama", LlmProvider.OLLAMA), "LLM_DEADLINE_SECONDS": ("5", 5.0), "OLLAMA_MODEL": ("m",) * 2,
+    "OLLAMA_BASE_URL": ("http://ollama:11434",) * 2, "OPENAI_API_KEY": ("k", SecretStr("k")),
+    "OPENAI_MODEL": ("m",) * 2, "OPENAI_BASE_URL": ("http://gateway:8000/v1",) * 2,
     "DATABASE_URL": ("postgresql+psycopg://x/y",) * 2, "FAULT_AT": ("published:3",) * 2,
     "ALERT_SLACK_WEBHOOK_URL": ("https://h/s", SecretStr("https://h/s")), "SLACK_CHANNEL": ("#ops",) * 2,
     "SLACK_BOT_TOKEN": ("xoxb-1", SecretStr("xoxb-1")), "SLACK_API_URL": ("http://proxy/",) * 2,
