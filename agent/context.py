@@ -16,6 +16,8 @@ from mend.contracts.report import ALIASES, RunReport
 
 T = TypeVar("T")
 DOCUMENTS = ("run_report", "ge_results")
+MOST_BYTES = 64 << 20
+"""A document beyond that was not written by a job that counts: the largest report takes a few millions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +137,8 @@ def decoded(content: bytes | None) -> dict[str, Any] | Anomaly:
     """Return a JSON object, or why it is none."""
     if content is None:
         return anomaly(Problem.MISSING, "there is no file")
+    if len(content) > MOST_BYTES:
+        return anomaly(Problem.INVALID, f"it has {len(content):,} bytes, more than {MOST_BYTES:,}")
     if not content.strip():
         return anomaly(Problem.EMPTY, "the file is empty")
     try:

@@ -7,7 +7,7 @@ from datetime import datetime
 from statistics import fmean, quantiles
 
 from mend.contracts.decision import Action, DecisionResult
-from mend.contracts.incident import Incident, IncidentStatus
+from mend.contracts.incident import Incident
 from mend.contracts.task_event import Answer, Effect
 from mend.store.measures import MadeDecision, RunEnd
 from mend.store.tables import Outcome
@@ -271,7 +271,7 @@ def run_figures(past: Past) -> RunFigures:
 def times(past: Past) -> Times:
     """Return how long it took to notice, to resolve and to recover."""
     detected = list(detections(past))
-    ended = [one for one in past.incidents if one.status is not IncidentStatus.OPEN and one.resolved_at]
+    ended = [one for one in past.incidents if not one.live and one.resolved_at]
     resolved = [seconds(one.created_at, one.resolved_at or "") for one in ended]
     recovered = list(recoveries(past))
     return Times(

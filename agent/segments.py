@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import exp, lgamma
 
-from agent.phrases import clean, quoted
+from agent.phrases import clean, percent, quoted
 from mend.contracts.report import SegmentCount
 
 MISSING = "(missing)"
@@ -27,16 +27,18 @@ class Localisation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Localised:
-    """A segment that fails far more often than the rest."""
+    """A segment that fails far more often than the rest; `elsewhere` is the share that fails outside all finds."""
 
     column: str
     value: str
     rows: int
     failures: int
+    elsewhere: Fraction = Fraction(0)
 
     def __str__(self) -> str:
         """Return it as a person reads it."""
-        return f"{clean(self.column)} {quoted(self.value)} ({self.failures} of {self.rows} rows)"
+        share = f"{percent(Fraction(self.failures, self.rows))}, elsewhere {percent(self.elsewhere)}"
+        return f"{clean(self.column)} {quoted(self.value)} ({self.failures} of {self.rows} rows, {share})"
 
 
 def localised_segments(
@@ -78,13 +80,13 @@ def find_in(
     if rest > limits.mild_share:
         return ()
     far = [one for one in found if Fraction(one.failures, one.rows) >= limits.ratio * rest]
-    return tuple(located(far)) if len(far) == len(found) else ()
+    return tuple(located(far, rest)) if len(far) == len(found) else ()
 
 
-def located(segments: Iterable[SegmentCount]) -> Iterator[Localised]:
+def located(segments: Iterable[SegmentCount], elsewhere: Fraction) -> Iterator[Localised]:
     """Return the segments in the order of their names."""
     for one in sorted(segments, key=lambda one: one.value):
-        yield Localised(column=one.column, value=one.value, rows=one.rows, failures=one.failures)
+        yield Localised(column=one.column, value=one.value, rows=one.rows, failures=one.failures, elsewhere=elsewhere)
 
 
 def stands_out(segment: SegmentCount, rows: int, failures: int, alpha: float, limits: Localisation) -> bool:

@@ -52,7 +52,7 @@ class MemoryIncidents:
 
     def is_open(self, incident_id: str) -> bool:
         """Look for it."""
-        return any((one.id, one.status) == (incident_id, IncidentStatus.OPEN) for one in self.opened)
+        return any(one.id == incident_id and one.live for one in self.opened)
 
     def _changed(self, cause: str, change: Callable[[Incident], Incident]) -> Incident | None:
         for at, one in enumerate(self.opened):

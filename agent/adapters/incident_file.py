@@ -51,7 +51,7 @@ class FileIncidents:
     def is_open(self, incident_id: str) -> bool:
         """Look at the last line of the id."""
         standing = {one.id: one for one in self._lines()}
-        return incident_id in standing and standing[incident_id].status is IncidentStatus.OPEN
+        return incident_id in standing and standing[incident_id].live
 
     def _changed(self, cause: str, change: Callable[[Incident], Incident]) -> Incident | None:
         standing = {one.id: one for one in self._lines()}.values()

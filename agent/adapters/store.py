@@ -7,7 +7,7 @@ from typing import Any
 from agent.adapters.incident_file import incident_id
 from agent.ports import JournalPort
 from mend.contracts.decision import DecisionLogLine, DecisionResult, ToolResult
-from mend.contracts.incident import Incident, IncidentStatus, Severity
+from mend.contracts.incident import Incident, Severity
 from mend.contracts.mapping import MappedField
 from mend.incidents.fingerprint import cause_of
 from mend.incidents.lifecycle import opened
@@ -65,7 +65,7 @@ class StoreIncidents:
     def is_open(self, incident_id: str) -> bool:
         """Look it up in the log."""
         known = self.log.get_incident(incident_id)
-        return known is not None and known.status is not IncidentStatus.RESOLVED
+        return known is not None and known.live
 
 
 class StoreMappings:

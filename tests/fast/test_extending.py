@@ -14,7 +14,9 @@ import orjson
 import pyarrow as pa
 import pytest
 
-from agent.matrix_file import MATRIX
+from agent.matrix_check import check
+from agent.matrix_file import MATRIX, load_matrix
+from agent.matrix_scenarios import load_scenarios, run_scenario
 from mend.curate.curator import Curator
 from mend.curate.decode import decode_json
 from orchestration.check import check_pipeline
@@ -108,3 +110,19 @@ def test_the_guides_sink_keeps_every_promise(tmp_path: Path) -> None:
 
     assert "10 passed" in python("-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path))
     assert python("-c", choose).strip() == "JsonLines"
+
+
+def test_the_guides_scenarios_hold(tmp_path: Path) -> None:
+    """The matrix with the guide's row is proven, its metric's direction too, and the guide's scenarios hold."""
+    row, scenarios = (
+        next(one for one in blocks("yaml") if mark in one) for mark in ("- id: many_refunds", "scenarios:")
+    )
+    worse = re.search(r"`(worse: [^`]*)`", GUIDE.read_text())
+    assert worse
+    text = MATRIX.read_text().replace("\nfallback:", f"\n{row}\n{worse[1]}\nfallback:")
+    (tmp_path / "my_matrix.yml").write_text(text)
+    (tmp_path / "my_scenarios.yml").write_text(scenarios)
+    matrix = load_matrix(tmp_path / "my_matrix.yml")
+    assert check(matrix).findings == ()
+    results = [run_scenario(one, matrix) for one in load_scenarios(tmp_path / "my_scenarios.yml")]
+    assert [one.differences for one in results] == [(), ()]

@@ -448,7 +448,7 @@ def test_the_segment_is_named() -> None:
     """A localised decision says which rows it sets aside."""
     found = decided({"dq_failures": 45, "segments": LOCALISED})
     assert [(one.column, one.value) for one in found.hold] == [("country", "BR")]
-    assert "country 'BR' (40 of 100 rows)" in found.reasoning
+    assert "country 'BR' (40 of 100 rows, 40 %, elsewhere 0.555556 %)" in found.reasoning
 
 
 def test_the_reason_names_facts_and_rules() -> None:
