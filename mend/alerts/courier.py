@@ -103,7 +103,7 @@ class Courier:
             return False
         if state.next_at is not None and state.next_at > self.now():
             if state.failures:
-                self._elsewhere(deliveries.due(name, self.now()), f"{name} is away")
+                self._elsewhere(deliveries.unexplained(name, self.now()), f"{name} is away")
             if state.failures or state.next_at > until:
                 return False
             self.sleep((state.next_at - self.now()).total_seconds())
@@ -128,7 +128,7 @@ class Courier:
         except Away as error:
             pause = self._failed(delivery, str(error), tally, error.retry_after)
             deliveries.channel(delivery.channel, self.now() + pause, failures + 1)
-            self._elsewhere(deliveries.due(delivery.channel, self.now()), str(error))
+            self._elsewhere(deliveries.unexplained(delivery.channel, self.now()), str(error))
             return False
         at = self.now()
         deliveries.sent(delivery, reference, at, at + timedelta(seconds=channel.pace))
@@ -152,10 +152,9 @@ class Courier:
     def _elsewhere(self, waiting: Iterable[Delivery], error: str) -> None:
         """Let another channel tell what one cannot tell now, unless one does already."""
         with self.store.transaction():
-            for delivery in waiting:
-                if delivery.error is None:
-                    self.store.deliveries.note(delivery, error)
-                    self._fall_back(delivery)
+            for delivery in (one for one in waiting if one.error is None):
+                self.store.deliveries.note(delivery, error)
+                self._fall_back(delivery)
 
     def _fall_back(self, delivery: Delivery) -> None:
         others = [one for one in self.store.deliveries.of_alert(delivery.alert_id) if one.id != delivery.id]

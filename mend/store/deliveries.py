@@ -91,6 +91,12 @@ class Deliveries:
         of_channel = (deliveries.c.channel == channel, deliveries.c.state == DeliveryState.WAITING)
         return self._read(_JOINED.where(*of_channel, deliveries.c.due_at <= now, ~before), limit)
 
+    def unexplained(self, channel: str, now: datetime) -> tuple[Delivery, ...]:
+        """Return what is due and waits without a word why."""
+        row = deliveries.c
+        waits = (row.channel == channel, row.state == DeliveryState.WAITING, row.due_at <= now, row.error.is_(None))
+        return self._read(_JOINED.where(*waits), None)
+
     def sent(self, delivery: Delivery, reference: str | None, at: datetime, next_at: datetime) -> None:
         """Note that it arrived: the channel works."""
         values = {"state": DeliveryState.SENT, "sent_at": at, "reference": reference, "error": None}

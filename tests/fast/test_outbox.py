@@ -224,6 +224,15 @@ def test_a_channel_that_is_down_is_tried_again_and_another_tells_meanwhile(desk:
     assert desk.console.titles == []
 
 
+def test_the_end_of_an_incident_is_told_by_the_other_channel_too(desk: Desk) -> None:
+    """It waits for the beginning in Slack, which is down, and not in e-mail."""
+    desk.slack.down_until = AT + HOUR
+    for kind in (AlertKind.PROBLEM, AlertKind.RESOLVED):
+        desk.put(incident_id="i", kind=kind, severity=AlertSeverity.INFO)
+    desk.work()
+    assert desk.email.titles == ["job failed", "Resolved: job failed"]
+
+
 def test_with_every_channel_down_the_console_tells(desk: Desk) -> None:
     """No alert is silent."""
     desk.slack.down_until = desk.email.down_until = AT + HOUR
