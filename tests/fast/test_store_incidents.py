@@ -287,8 +287,8 @@ from mend.store.engine import open_store
 
 with open_store(sys.argv[1]) as store:
     for at in range(20):
-        then = datetime(2024, 1, 15, 10, at, tzinfo=UTC)
-        one = opened(f"{sys.argv[2]}-{at}", "job_failed", "away", Severity.LOW, then)
+        when = datetime(2024, 1, 15, 10, at, tzinfo=UTC)
+        one = opened(f"{sys.argv[2]}-{at}", "job_failed", "away", Severity.LOW, when)
         IncidentLog(store.incidents).open_incident(replace(one, cause="c"))
 """
 
