@@ -52,11 +52,12 @@ def test_no_bad_figure_is_healthy(name: str, kind: str) -> None:
     """Each count of both documents, with each bad value: held, a person called, the document's problem named."""
     document, _, field = name.rpartition(".")
     value = "RAW" if kind in RAW else BAD[kind]
-    report, audit = dict(REPORT), dict(AUDIT)
+    report: dict[str, Any] = dict(REPORT)
+    audit: dict[str, Any] = dict(AUDIT)
     if document == "run_report":
         report[field] = value
     else:
-        audit["summary"] = {**AUDIT["summary"], field: value}  # type: ignore[dict-item]
+        audit["summary"] = audit["summary"] | {field: value}
     context = read_context(
         written({"run_report": report, "ge_results": audit, "timestamp": NOW}, BAD[kind], kind), now=NOW
     )
