@@ -175,7 +175,7 @@ def test_failures_open_the_circuit_and_a_person_closes_it(workspace: Workspace) 
     """Three failures in a row: two tries, then one call, and no further run until a person has looked."""
     decisions = [fail(workspace, f"broker {number} is away") for number in range(3)]
     assert [one.decision for one in decisions] == ["retrigger", "retrigger", "escalate"]
-    waited = [one.predictions[0].by for one in decisions[:2]]
+    waited = [str(one.predictions[0].by) for one in decisions[:2]]
     starts = [datetime.fromisoformat(one.timestamp) for one in decisions[:2]]
     assert [datetime.fromisoformat(by) - at for by, at in zip(waited, starts, strict=True)] == [BACK_OFF, BACK_OFF * 2]
     with pytest.raises(UserError, match=r"circuit is open .* mend circuit close customers") as refused:
