@@ -697,7 +697,7 @@ def test_a_pause_holds_acts_and_rows_until_it_ends(tmp_path: Path, audits: Path)
     drive(world)
     assert not list(world.settings.published.rglob("*.parquet"))
     assert not list(world.home.glob("quarantine/d*/*/metadata.json"))
-    assert incidents(world) == 1
+    assert incidents(world) == 2
     paused_by(world, paused=False)
     drive(world)
     assert total(world).places == {"published": 252, "held": 9, "rejected": 31, "dead_letter": 1, "duplicate": 1}
