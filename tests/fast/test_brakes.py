@@ -13,7 +13,7 @@ from agent.decide import BACK_OFF, LONGEST_PAUSE, back_off
 from agent.decision_agent import decide_run
 from agent.testing import MemoryJournal, memory_ports, scenario
 from agent.tools import Tool
-from mend.contracts.decision import Check, ToolResult
+from mend.contracts.decision import Check, DecisionResult, ToolResult
 from mend.runtime import clock
 from mend.runtime.decision_log import broken_links
 from mend.runtime.errors import UserError
@@ -22,7 +22,7 @@ from mend.store.runs import Failure
 from orchestration.brakes import earlier_tries, refuse_open_circuit
 from orchestration.decision_step import decide_about_failure
 from orchestration.replay import found, replay, what_if
-from orchestration.steps import StepResult, job_failed
+from orchestration.steps import job_failed
 from orchestration.workspace import Workspace, open_workspace
 from tests.fast.crashes import World
 
@@ -44,7 +44,7 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
         yield opened
 
 
-def fail(workspace: Workspace, error: str = "broker 7 is away", chance: float = 0.0) -> StepResult | Any:
+def fail(workspace: Workspace, error: str = "broker 7 is away", chance: float = 0.0) -> DecisionResult:
     """Let the job fail and decide about it."""
     job_failed(workspace, error, workspace.layout.ops / "log")
     return decide_about_failure(workspace, error, None, chance=chance)
@@ -175,7 +175,7 @@ def test_failures_open_the_circuit_and_a_person_closes_it(workspace: Workspace) 
     """Three failures in a row: two tries, then one call, and no further run until a person has looked."""
     decisions = [fail(workspace, f"broker {number} is away") for number in range(3)]
     assert [one.decision for one in decisions] == ["retrigger", "retrigger", "escalate"]
-    waited = [one.predictions[0].by for one in decisions[:2]]
+    waited = [str(one.predictions[0].by) for one in decisions[:2]]
     starts = [datetime.fromisoformat(one.timestamp) for one in decisions[:2]]
     assert [datetime.fromisoformat(by) - at for by, at in zip(waited, starts, strict=True)] == [BACK_OFF, BACK_OFF * 2]
     with pytest.raises(UserError, match=r"circuit is open .* mend circuit close customers") as refused:

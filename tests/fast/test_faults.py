@@ -40,6 +40,8 @@ from mend.runtime.locks import only_one
 from mend.sinks.parquet import ParquetSink
 from mend.store.engine import open_store
 from mend.store.tables import RunState
+from orchestration.decision_record import verify
+from orchestration.replay import replay
 from orchestration.settle import settle
 from orchestration.settled_manifest import begun
 from orchestration.storage import at_work
@@ -677,3 +679,34 @@ def test_nothing_happens_at_points_that_are_not_armed() -> None:
         assert armed() == "published:3"
     finally:
         arm("")
+
+
+def paused_by(world: World, *, paused: bool) -> None:
+    """Pause the machine, or resume it."""
+    with open_store(world.settings.store_url) as store:
+        if paused:
+            store.brakes.pause(clock.now(), by="ada", reason="a rehearsal")
+        else:
+            store.brakes.resume(clock.now(), by="ada")
+
+
+def test_a_pause_holds_acts_and_rows_until_it_ends(tmp_path: Path, audits: Path) -> None:
+    """Paused, runs are decided about and nothing of them is readable or set aside; afterwards each act is done once."""
+    world = World(home=tmp_path, audits=audits)
+    paused_by(world, paused=True)
+    drive(world)
+    assert not list(world.settings.published.rglob("*.parquet"))
+    assert not list(world.home.glob("quarantine/d*/*/metadata.json"))
+    assert incidents(world) == 2
+    paused_by(world, paused=False)
+    drive(world)
+    assert total(world).places == {"published": 252, "held": 9, "rejected": 31, "dead_letter": 1, "duplicate": 1}
+    assert [line["run_id"][-1] for line in log_lines(world)] == ["0", "1"]
+    assert len(list(world.home.glob("quarantine/d*/*/metadata.json"))) == 2
+    with open_workspace(world.settings, "customers") as workspace:
+        assert verify(workspace.store, workspace.layout.ops / "decision_log.jsonl").findings == ()
+        decisions = workspace.store.decisions.listed(9)
+        assert [replay(workspace.layout, one).same for one in decisions] == [True, True]
+        checks = [act.result.check for one in decisions for act in workspace.store.decisions.actions(one.run_id or "")]
+    assert all(one is not None and one.ok for one in checks)
+    assert {one.found for one in checks if one} >= {"9 rows are held", "30 rejected rows are in quarantine"}
