@@ -107,7 +107,7 @@ def candidates(name: str, signals: Signals, matrix: Matrix) -> Iterator[Any]:
 
 def numbers(name: str, found: Iterable[Condition], signals: Signals) -> Iterator[Any]:
     """Return the numbers at each threshold and the next ones on both sides; a share moves by whole events."""
-    bounds = {expected_value(one, signals) for one in found if one.op not in {"present", "absent", "in"}}
+    bounds = {expected_value(one, signals.limits) for one in found if one.op not in {"present", "absent", "in"}}
     total = signals.total_records if name in SHARES else None
     for bound in bounds:
         if not isinstance(bound, Fraction):

@@ -176,6 +176,7 @@ def history(workspace: Workspace, run_id: str | None) -> History:
         open_storms=tuple((one.cause or "").removeprefix(storms) for one in log.open_incidents(storms)),
         pipeline_config=limits_of(workspace.pipeline),
         consecutive_failures=failures,
+        circuit_open=store.brakes.circuit(name) is not None,
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from agent.context import DecisionContext
 from agent.decide import Judgement, foreseen, judge, settled
+from agent.envelope import settle
 from agent.matrix import Matrix
 from agent.matrix_file import load_matrix
 from mend.contracts.codec import dumps, loads
@@ -83,7 +84,11 @@ def replay(layout: Layout, decision: RecordedDecision) -> Replayed:
 
 def rejudged(content: bytes, matrix: Matrix, recorded: DecisionResult) -> Judgement:
     """Judge evidence by a table. The hash is of the bytes that were kept, whatever fields evidence has got since."""
-    again = foreseen(judge(loads(DecisionContext, content), matrix))
+    again = judge(loads(DecisionContext, content), matrix)
+    if recorded.proposal or recorded.fallback:
+        why_not = None if recorded.proposal else recorded.fallback
+        again = settle(again, recorded.proposal, why_not, recorded.model_seconds)
+    again = foreseen(again)
     return replace(again, decision=replace(again.decision, evidence_hash=recorded.evidence_hash))
 
 

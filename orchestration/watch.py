@@ -111,7 +111,7 @@ def told(log: IncidentLog, pipeline: str, found: list[Finding], watching: Watchi
                 now,
                 created_by="watch",
             )
-            log.add_incident(replace(incident, cause=cause, context={"pipeline": pipeline, "check": check}))
+            log.open_incident(replace(incident, cause=cause, context={"pipeline": pipeline, "check": check}))
             log.escalate_incident(incident.id, "", now)
         elif known and finding is None:
             log.resolve_incident(known.id, "the check passes again", now)

@@ -49,6 +49,10 @@ class TellingIncidents:
         """Resolve it and say so."""
         return self._told(lambda: self.incidents.resolve(cause, notes, at), AlertKind.RESOLVED, at, None)
 
+    def is_open(self, incident_id: str) -> bool:
+        """Ask the incidents."""
+        return self.incidents.is_open(incident_id)
+
     def _told(self, change: Callable[[], Found], kind: AlertKind, at: datetime, once: str | None) -> Found:
         try:
             with self.store.transaction():
