@@ -108,7 +108,9 @@ def test_footers_and_rows_tell_the_same(tmp_path: Path) -> None:
 
 def test_a_file_without_rows_has_a_profile(tmp_path: Path) -> None:
     """A run whose accepted rows all turned out to be duplicates is profiled: it has no values."""
-    pq.write_table(pa.table({"name": pa.array([], pa.string()), "ok": pa.array([], pa.bool_())}), tmp_path / "0.parquet")
+    pq.write_table(
+        pa.table({"name": pa.array([], pa.string()), "ok": pa.array([], pa.bool_())}), tmp_path / "0.parquet"
+    )
     columns = profile([tmp_path / "0.parquet"], ["name", "ok"])
     assert [(one.column, one.rows, one.nulls, one.distinct, one.min, one.top) for one in columns] == [
         ("name", 0, 0, 0, None, ()),
