@@ -29,18 +29,18 @@ def spark_classes(
     jars: Iterable[Path],
     environment: dict[str, str],
     *,
-    say: Callable[[str], object],
+    say: Callable[[str], object] | None,
     folder: Path = FOLDER,
 ) -> dict[str, str]:
-    """Return the variables with which Spark's Java maps the kept classes; none where they cannot be kept.
+    """Return the variables with which Spark's Java maps the kept classes; none where there are none.
 
-    They are written the first time (about half a minute), under a lock. A failure leaves its log and an empty file, so
-    that it is not tried again: Spark starts without it.
+    They are written the first time (about half a minute), under a lock, unless there is nobody to `say` it to. A
+    failure leaves its log and an empty file, so that it is not tried again: Spark starts without it.
     """
     jars = tuple(jars)
     archive = folder / f"spark-{fingerprint(java, jars)}.jsa"
     with suppress(OSError, subprocess.SubprocessError):
-        if not archive.exists():
+        if say and not archive.exists():
             make(archive, java, jars, environment, say)
         if archive.stat().st_size:
             return {OPTIONS: f"{os.environ.get(OPTIONS, '')} {mapped(archive, java)}".strip()}

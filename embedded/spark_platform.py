@@ -16,8 +16,16 @@ def local_platform(on_progress: Callable[[int, int, str], None] | None = None) -
     return java, resolve_jars(java, cache_folder(os.environ), environ=os.environ, on_progress=on_progress)
 
 
-def spark_platform(java: Java, jars: Jars) -> SparkPlatform:
-    """Return what the ingest job's process needs; Spark's classes are kept ready from the first time on."""
+def spark_platform(java: Java, jars: Jars, *, prepare: bool = True) -> SparkPlatform:
+    """Return what the ingest job's process needs.
+
+    To `prepare` keeps Spark's classes ready, which takes half a minute the first time and pays from the third job on.
+    """
     environment = spark_environment(java)
-    kept = spark_classes(java, jars.spark, environment, say=lambda what: sys.stderr.write(f"{what}\n"))
+    kept = spark_classes(java, jars.spark, environment, say=say if prepare else None)
     return SparkPlatform(environment=environment | kept, jars=jars.spark)
+
+
+def say(what: str) -> None:
+    """Tell the user, beside the results."""
+    sys.stderr.write(f"{what}\n")

@@ -27,6 +27,12 @@ def test_a_java_that_keeps_no_classes_is_asked_once(java: Java, tmp_path: Path) 
     assert len(said) == 1
 
 
+def test_classes_are_not_made_where_nobody_waits_for_them(java: Java, tmp_path: Path) -> None:
+    """A demo is over before they pay."""
+    assert spark_classes(java, (), {}, say=None, folder=tmp_path / "kept") == {}
+    assert not (tmp_path / "kept").exists()
+
+
 def test_a_folder_that_cannot_be_written_is_no_error(java: Java, tmp_path: Path) -> None:
     """An environment that belongs to somebody else starts Spark as before."""
     (tmp_path / "file").touch()
