@@ -34,8 +34,8 @@ def spark_classes(
 ) -> dict[str, str]:
     """Return the variables with which Spark's Java maps the kept classes; none where there are none.
 
-    They are written the first time (about half a minute), under a lock, unless there is nobody to `say` it to. A failure
-    leaves its log and an empty file, so that it is not tried again: Spark starts without it.
+    They are written the first time (about half a minute), under a lock, unless there is nobody to `say` it to. A
+    failure leaves its log and an empty file, so that it is not tried again: Spark starts without it.
     """
     jars = tuple(jars)
     archive = folder / f"spark-{fingerprint(java, jars)}.jsa"
