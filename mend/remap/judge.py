@@ -52,7 +52,7 @@ def judge(found: Sequence[Evidence], apart: Mapping[str, str], copies: Mapping[s
     for one in found:
         old, new = one.old.column.path, one.new.column.path
         if chosen.get(old) is one:
-            against = blockers(one) + [f"as likely: {other}" for other in rivals.get((old, new), ())]
+            against = blockers(one) + crossed(one, found) + [f"as likely: {other}" for other in rivals.get((old, new), ())]
             against += [apart[path] for path in (old, new) if path in apart]
             against += [f"'{copies[path]}' has the same values" for path in (old, new) if path in copies]
             judged.append(judgement(one, against))
@@ -98,6 +98,17 @@ def blockers(one: Evidence) -> list[str]:
         if not one.values.enough:
             against.append("there are too few values to see a change of unit or meaning")
     return against
+
+
+def crossed(one: Evidence, found: Sequence[Evidence]) -> list[str]:
+    """Return the column that the names point to where the values point to another one."""
+    if one.names.tier >= Tier.NEAR:
+        return []
+    return [
+        f"the name points to '{other.new.column.path if other.old is one.old else other.old.column.path}'"
+        for other in found
+        if other is not one and (other.old is one.old or other.new is one.new) and other.names.tier >= Tier.EXTENDED
+    ]
 
 
 def rivals_of(found: Sequence[Evidence], chosen: Mapping[str, Evidence]) -> dict[tuple[str, str], list[str]]:
