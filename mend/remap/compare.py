@@ -39,7 +39,7 @@ def compare(old: Profile, new: Profile, rows: RowPairs | None, *, money: bool, l
     pairs = rows.side_by_side(old, new) if rows else None
     overlap = shared_values(old, new)
     if pairs and pairs.enough:
-        return same_rows_compared(old, new, pairs, overlap, money=money)
+        return same_rows_compared(old, new, pairs, overlap, money=money, level=level)
     found = differences(old, new, money=money, level=level)
     return Comparison(
         likeness=by_values(old, new), overlap=overlap, equal=same_values(old, new) and not found,
@@ -47,16 +47,17 @@ def compare(old: Profile, new: Profile, rows: RowPairs | None, *, money: bool, l
     )  # fmt: skip
 
 
-def same_rows_compared(old: Profile, new: Profile, pairs: Pairs, overlap: float, *, money: bool) -> Comparison:
-    """Compare the values that the same rows carry."""
+def same_rows_compared(old: Profile, new: Profile, pairs: Pairs, overlap: float, *, money: bool, level: float) -> Comparison:
+    """Compare the values that the same rows carry, and all values where those say too little."""
     found = pairs.differences(old, new, money=money)
+    equal = not found and pairs.bits >= PROOF
     if found:
         found = written_otherwise(old, new) or found
-    equal = not found and pairs.bits >= PROOF
+    elif not equal:
+        found = differences(old, new, money=money, level=level)
     likeness = pairs.share if pairs.share >= ALMOST else 0.5 * by_values(old, new)
-    many = pairs.many >= FEWEST_VALUES
     return Comparison(
-        likeness=likeness, overlap=overlap, equal=equal, enough=equal or many, differences=found, pairs=pairs
+        likeness=likeness, overlap=overlap, equal=equal, enough=equal or enough(old, new), differences=found, pairs=pairs
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from mend.contracts.matching import Proposal
+from mend.remap.compare import compare
 from mend.remap.evidence import Evidence
 from mend.remap.relation import Tier
 
@@ -131,9 +132,12 @@ def is_rival(one: Evidence, chosen: Evidence) -> bool:
     """Whether a pair could be meant instead of the chosen one that shares a column with it."""
     if one.values.equal:
         return True
+    if one.values.pairs is not None and one.values.differences:
+        alike = one.names.tier >= max(chosen.names.tier, Tier.OTHER) and not one.type_change
+        return alike and not compare(one.old, one.new, None, money=False).differences
     if one.values.differences or chosen.values.equal:
         return False
-    return one.names.tier >= min(chosen.names.tier, Tier.EXTENDED) and one.names.tier >= Tier.NEAR
+    return one.names.tier >= (Tier.EXTENDED if chosen.names.tier > Tier.EXTENDED else Tier.OTHER)
 
 
 def is_surer(one: Evidence, other: Evidence) -> bool:

@@ -71,12 +71,18 @@ def looked_at(
 ) -> list[Evidence]:
     """Look closely at every pair of a vanished and a new column that is worth it."""
     left, right = ([read_name(one.column.path) for one in side] for side in (vanished, added))
-    common = common_words(left) ^ common_words(right)
+    common = (common_words(left) ^ common_words(right)) | origins([*old, *new])
     before, after = places(old, new), places(new, old)
     return [
         look(vanished[at], added[to], rows, common=common, near=is_near(before, after, vanished[at], added[to]))
         for at, to in shortlist(vanished, added, left, right)
     ]
+
+
+def origins(paths: Sequence[str]) -> frozenset[str]:
+    """Return `source` where nothing speaks of a destination: it then says where a table is from, as a prefix."""
+    words = {word for path in paths for word in read_name(path).words}
+    return frozenset() if {"destination", "target"} & words else frozenset({"source"})
 
 
 def places(columns: Profiles, others: Profiles) -> dict[str, tuple[str, int]]:

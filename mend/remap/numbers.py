@@ -129,7 +129,8 @@ def factor_difference(ratio: float, *, money: bool) -> Difference:
     """Name a factor: a known one of units, else a rate of exchange where the name speaks of money."""
     larger = max(ratio, 1 / ratio)
     named = next((text for factor, text in FACTORS.items() if abs(larger / max(factor, 1 / factor) - 1) < NEARBY), "")
-    kind: Kind = "currency" if money and larger < DEAREST and not (named and larger >= CENTS) else "unit"
+    named = "" if money and larger < CENTS else named
+    kind: Kind = "currency" if money and larger < DEAREST and not named else "unit"
     return Difference(kind, f"the values are about {ratio:.4g} times the old ones{f' ({named})' if named else ''}")
 
 
@@ -141,12 +142,12 @@ def moved_moments(old: Profile, new: Profile) -> list[Difference]:
     seconds = {"ms": 1e3, "us": 1e6, "ns": 1e9}.get(old.epoch, 1.0)
     one, other = old.ordered / seconds, new.ordered / seconds
     first, last = float(other[0] - one[0]), float(other[-1] - one[-1])
-    gap = max((one[-1] - one[0]) / len(one), (other[-1] - other[0]) / len(other))
-    if other[0] > one[-1] or one[0] > other[-1] or gap == 0:
+    if other[0] > one[-1] or one[0] > other[-1] or one[0] == one[-1]:
         return []
+    gap = max(end for found in (one, other) for end in (found[END] - found[0], found[-1] - found[-1 - END]))
     shift = round((first + last) / 2 / QUARTER) * QUARTER
-    both = abs(first - shift) < 3 * gap + 1 and abs(last - shift) < 3 * gap + 1
-    if both and abs(shift) > max(4 * gap, QUARTER / 2) and abs(shift) <= LONGEST_SHIFT:
+    both = abs(first - shift) < gap + 1 and abs(last - shift) < gap + 1
+    if both and abs(shift) > max(gap, QUARTER / 2) and abs(shift) <= LONGEST_SHIFT:
         return [Difference("time_zone", f"moments are shifted by about {shift / HOUR:g} h")]
     return day_shift(one, other)
 
@@ -167,4 +168,6 @@ def day_shift(one: Floats, other: Floats) -> list[Difference]:
     return [Difference("time_zone", f"the hours of the day are shifted by about {best if best <= 12 else best - 24} h")]  # noqa: PLR2004
 
 
+END = 5
+"""Moments at an end of a sample that show how exactly the end is known."""
 TWO_DAYS, SURE = 2 * 86400.0, 1e-5

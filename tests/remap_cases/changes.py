@@ -32,6 +32,7 @@ class Draft:
     told: set[str] = field(default_factory=set)
     facts: dict[str, dict[str, str]] = field(default_factory=dict)
     sure: bool = True
+    same_rows: bool = False
 
     def take(self, *counts: str, texts: bool = False) -> Spec | None:
         """Take a column that nothing happened to, of the kinds asked for."""
@@ -287,6 +288,8 @@ def twins(draft: Draft) -> bool:
     pairs = [(f"{one.name}_a", f"{one.name}_b"), (f"{one.short}_1", f"{one.short}_2"), (f"main_{one.name}", f"second_{one.name}")]
     first, second = draft.chance.choice(pairs)
     draft.new |= {first: values, second: again}
+    if draft.same_rows and again != values:  # the same rows say which of the two it is
+        draft.renamed[one.name], draft.sure = first, False
     return True
 
 
@@ -304,9 +307,9 @@ def narrow(draft: Draft) -> bool:
     one = draft.take("money", "kilogram", "share", "person", "text")
     if one is None:
         return False
-    text = isinstance(draft.old[one.name][0], str)
+    text, before = isinstance(draft.old[one.name][0], str), draft.new[one.name]
     draft.write(one.name, (lambda value: value[:8]) if text else (lambda value: float(round(value, 0))))
-    return told_or_renamed(draft, one)
+    return draft.new[one.name] != before and told_or_renamed(draft, one)
 
 
 def personal(draft: Draft) -> bool:

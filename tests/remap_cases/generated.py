@@ -46,7 +46,7 @@ def drafted(chance: Random, domain: str, specs: list[Spec], many: int, way: str)
     if chance.random() < 0.5:
         chance.shuffle(order)
     return Draft(
-        chance=chance, domain=domain, specs=list(specs),
+        chance=chance, domain=domain, specs=list(specs), same_rows=way != "other rows",
         old={name: found[:many] for name, found in rows.items()},
         new={name: [found[at] for at in order] for name, found in rows.items()},
     )  # fmt: skip
