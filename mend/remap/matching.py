@@ -28,8 +28,9 @@ def match_columns(
     The samples may be of different length and of different rows. A schema adds what a sample cannot show (types, fields
     without values, `pii` in a field's metadata); None takes the sample's own. The same input gives the same answer.
     """
+    typed = (old_schema is None) == (new_schema is None)  # else a declared type would be compared with a found one
     (old_columns, old_twice), (new_columns, new_twice) = (
-        leaf_columns(schema, sample) for schema, sample in ((old_schema, old_sample), (new_schema, new_sample))
+        leaf_columns(schema, sample, typed=typed) for schema, sample in ((old_schema, old_sample), (new_schema, new_sample))
     )
     old, new = ({path: profile(one) for path, one in side.items()} for side in (old_columns, new_columns))
     rows = same_rows(old, new)
@@ -62,7 +63,7 @@ def match_columns(
             old=tuple(one.column.path for one in vanished if one.column.path not in used[0]),
             new=tuple(one.column.path for one in added if one.column.path not in used[1]),
         ),
-        warnings=tuple(dict.fromkeys(warnings)),
+        warnings=tuple({(one.kind, one.column): one for one in reversed(warnings)}.values())[::-1],
     )
 
 
