@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy import special, stats
+from scipy import stats
 
 from mend.contracts.matching import Kind
-from mend.remap.numbers import Difference, number_differences
+from mend.remap.numbers import Difference, chance_of, ks, number_differences
 from mend.remap.profile import CLOSED, FEWEST, Profile
 from mend.remap.rows import Pairs, RowPairs
 from mend.remap.texts import ENCODED, PERSONAL, Shape
@@ -119,17 +119,6 @@ def distance(old: Profile, new: Profile) -> float:
     return ks(old.ordered, new.ordered)
 
 
-def ks(one: np.ndarray, other: np.ndarray) -> float:
-    """Return the statistic of two ordered samples."""
-    if not len(one) or not len(other):
-        return 1.0
-    both = np.concatenate((one, other))
-    below = np.searchsorted(one, both, side="right") / len(one) - np.searchsorted(other, both, side="right") / len(
-        other
-    )
-    return float(np.abs(below).max())
-
-
 def text_likeness(one: Shape, other: Shape) -> float:
     """Compare shapes, kinds of letters and lengths."""
     forms = sum(min(share, other.forms.get(form, 0.0)) for form, share in one.forms.items())
@@ -224,11 +213,6 @@ def text_differences(old: Profile, new: Profile, level: float) -> list[Differenc
 
 
 MANY_WORDS, OTHER_LETTERS, LONGER, CUT = 0.34, 0.2, 0.15, 0.2
-
-
-def chance_of(statistic: float, many: int, others: int) -> float:
-    """Return how often chance makes two samples differ so (Kolmogorov's limit)."""
-    return float(special.kolmogorov(statistic * np.sqrt(many * others / (many + others))))
 
 
 class Codes(NamedTuple):

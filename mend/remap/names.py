@@ -34,11 +34,12 @@ PHRASES = v.phrases(v.PHRASES)
 LONGEST_PHRASE = max(map(len, PHRASES))
 SYNONYMS = {stem(word): found for word, found in v.groups(v.SYNONYMS).items()}
 KIN = {stem(word): found for word, found in v.groups(v.KIN).items()}
+SURE_ZONES, MOMENT = {"utc", "gmt", "zulu"}, "when"
 LASTING, QUALIFIERS, TRANSFORMS, ZONES = v.words(v.LASTING), v.words(v.QUALIFIERS), v.words(v.TRANSFORMS), v.words(v.ZONES)
 UNITS, CURRENCIES = v.units(v.UNITS), v.words(v.CURRENCIES)
 NEUTRAL, GENERIC, MONEY = v.words(v.NEUTRAL), v.words(v.GENERIC), v.words(v.MONEY)
 LONG = stems({*SHORT.values(), *SYNONYMS, *KIN, *QUALIFIERS, *GENERIC, *(one for way in PHRASES for one in way)})
-KNOWN = LONG | SHORT.keys() | {one for one in UNITS if len(one) > 1} | TRANSFORMS | ZONES | CURRENCIES
+KNOWN = LONG | SHORT.keys() | {one for one in UNITS if len(one) > 1} | TRANSFORMS | SURE_ZONES | CURRENCIES
 WHOLE = {"md5", "sha1", "sha256", "sha512", "b64", "base64", "last4", "co2", "pm25", "pm10", "ipv4", "ipv6"}
 
 
@@ -135,9 +136,6 @@ def mark_of(token: str, at: int, tokens: tuple[str, ...]) -> tuple[str, str] | N
         lasting = token != "min" or not LASTING.isdisjoint(written_out(tokens[at - 1]))
         return UNITS[token] if lasting else None
     return None
-
-
-SURE_ZONES, MOMENT = {"utc", "gmt", "zulu"}, "when"
 
 
 def common_words(names: Iterable[Name]) -> AbstractSet[str]:

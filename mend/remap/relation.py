@@ -116,8 +116,13 @@ def paired(old: Name, new: Name) -> tuple[list[tuple[str, str, float]], list[str
 
 def initials(short: Name, long: Name) -> bool:
     """Whether a name is one word of the first letters of the other's."""
-    one = short.tokens[0] if len(short.tokens) == 1 else ""
-    return len(long.tokens) > 1 and one not in GENERIC and one == "".join(word[0] for word in long.tokens)
+    (one, digits), (others, same) = (
+        ([token for token in name.tokens if not token.isdigit()], [token for token in name.tokens if token.isdigit()])
+        for name in (short, long)
+    )
+    if len(one) != 1 or len(others) < 2 or one[0] in GENERIC or digits != same:  # noqa: PLR2004 - several words
+        return False
+    return one[0] == "".join(word[0] for word in others)
 
 
 @cache
