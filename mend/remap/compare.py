@@ -224,8 +224,8 @@ class Codes(NamedTuple):
 
 def code_differences(old: Profile, new: Profile, level: float) -> list[Difference]:
     """Name values never seen where the old ones were a known set, and shares of codes that moved."""
-    unknown = 1 - seen_share(old, new)
-    lost = 1 - seen_share(new, old)
+    _, at, to = np.intersect1d(old.counts[0], new.counts[0], assume_unique=True, return_indices=True)
+    unknown, lost = 1 - new.counts[1][to].sum() / len(new.filled), 1 - old.counts[1][at].sum() / len(old.filled)
     for one, other, share, way in ((old, new, unknown, "are new"), (new, old, lost, "are gone")):
         room = one.unseen + CLOSED + 3 * np.sqrt((one.unseen + 0.01) / max(min(len(one.filled), len(other.filled)), 1))
         if share > room:
@@ -240,12 +240,6 @@ def code_differences(old: Profile, new: Profile, level: float) -> list[Differenc
 
 
 MOST_CODES, MOVED = 100, 0.05
-
-
-def seen_share(old: Profile, new: Profile) -> float:
-    """Return the share of the new values that the old sample has."""
-    values, many = new.counts
-    return float(many[np.isin(values, old.counts[0], assume_unique=True)].sum() / max(many.sum(), 1))
 
 
 def side_by_side(old: Profile, new: Profile) -> Codes:

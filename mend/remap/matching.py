@@ -8,9 +8,10 @@ from mend.contracts.drift import RenameCandidate
 from mend.contracts.matching import Caution, Kind, Matching, Unmatched
 from mend.remap.columns import Column, leaf_columns
 from mend.remap.evidence import Evidence, look
+from mend.remap.hints import hinted
 from mend.remap.judge import Judgement, copies_among, judge, names_used
 from mend.remap.names import common_words, read_name
-from mend.remap.parts import Parts, find_parts
+from mend.remap.parts import Parts, split_and_merged
 from mend.remap.personal import personal_changes
 from mend.remap.profile import Profile, profile
 from mend.remap.rows import RowPairs, same_rows
@@ -37,11 +38,12 @@ def match_columns(
     changed = changed_columns(old, new, rows)
     vanished = [one for path, one in old.items() if path not in new]
     added = [one for path, one in new.items() if path not in old]
-    split = find_parts(vanished, added, rows, merged=False)
-    merged = find_parts(added, vanished, rows, merged=True)
+    split, merged = split_and_merged(vanished, added, rows)
     found = looked_at(old, new, vanished, added, rows)
     moved = moved_away(changed, old, added, rows)
-    judged = judge(found + moved, reasons_apart(split, merged, moved), copies(found))
+    hints = hinted(changed, old)
+    apart = {path: hint.why for path, hint in hints.items()} | reasons_apart(split, merged, moved)
+    judged = judge(found + moved, apart, copies(found))
     used = names_used(judged)
     warnings = [
         *(
@@ -52,6 +54,7 @@ def match_columns(
         *parts_told(split, "split"),
         *parts_told(merged, "merge"),
         *cautions(changed, old, new, rows),
+        *(Caution(kind=hint.kind, column=path, why=hint.why) for path, hint in hints.items()),
         *personal_changes(old_columns, new_columns, judged),
         *without_values(old, new),
     ]

@@ -88,6 +88,8 @@ def split(path: str) -> Iterable[str]:
 
 def written_out(token: str) -> list[str]:
     """Write a token out: an abbreviation, or known words without a break between them."""
+    if token.isdigit():
+        return [token.lstrip("0") or "0"]
     if token in SHORT:
         return [stem(SHORT[token])]
     if stem(token) in KNOWN or token in KNOWN:

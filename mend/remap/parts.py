@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from mend.remap.profile import Profile, spread
 from mend.remap.rows import RowPairs
 
-LOOKED_AT = 300
+LOOKED_AT = 200
 MOST_COLUMNS = 150
 PART, WIDE, NARROW, FEWEST_PARTS = 0.6, 1.5, 0.75, 2
 BREAKS = re.compile(r"[\s,;|/_T]+")
@@ -26,20 +26,22 @@ class Parts:
     parts: tuple[str, ...]
 
 
-def find_parts(
-    wholes: Sequence[Profile], parts: Sequence[Profile], rows: RowPairs | None, *, merged: bool
-) -> list[Parts]:
-    """Find columns of several words of which at least two of `parts` each hold one.
+def split_and_merged(
+    vanished: Sequence[Profile], added: Sequence[Profile], rows: RowPairs | None
+) -> tuple[list[Parts], list[Parts]]:
+    """Find columns of several words of which at least two of the other sample each hold one: split ones, merged ones.
 
-    `merged` says that the wholes are of the new sample; `rows` are the same rows of the old and the new one.
+    `rows` are the same rows of the old and the new sample.
     """
-    wide = [found for one in wholes[:MOST_COLUMNS] if (found := pieces(one)) and found.width >= WIDE]
-    if not wide:
-        return []
-    narrow = [found for one in parts[:MOST_COLUMNS] if (found := pieces(one))]
+    old, new = ([found for one in side[:MOST_COLUMNS] if (found := pieces(one))] for side in (vanished, added))
+    return find_parts(old, new, rows, merged=False), find_parts(new, old, rows, merged=True)
+
+
+def find_parts(wholes: list["Pieces"], parts: list["Pieces"], rows: RowPairs | None, *, merged: bool) -> list[Parts]:
+    """Find the parts of every whole; `merged` says that the wholes are of the new sample."""
     found = []
-    for one in wide:
-        fit = [other for other in narrow if other.width <= NARROW * one.width]
+    for one in wholes:
+        fit = [other for other in parts if one.width >= WIDE and other.width <= NARROW * one.width]
         inside = [other.path for other in fit if is_inside(one, other, rows, merged=merged)]
         if len(inside) >= FEWEST_PARTS:
             found.append(Parts(whole=one.path, parts=tuple(inside)))
