@@ -67,6 +67,8 @@ def show(found: "Matching") -> None:
             console.print(f"{side}, matched with nothing: {escape(', '.join(names))}", highlight=False)
     for warning in found.warnings:
         kind = warning.kind.replace("_", " ")
-        console.print(f"[yellow]warning[/yellow] {escape(warning.column)}: {kind}: {escape(warning.why)}", highlight=False)
+        console.print(
+            f"[yellow]warning[/yellow] {escape(warning.column)}: {kind}: {escape(warning.why)}", highlight=False
+        )
     if not (found.proposals or found.warnings or found.unmatched.old or found.unmatched.new):
         console.print("no column vanished, none is new, and none changed its meaning")

@@ -47,7 +47,9 @@ def compare(old: Profile, new: Profile, rows: RowPairs | None, *, money: bool, l
     )  # fmt: skip
 
 
-def same_rows_compared(old: Profile, new: Profile, pairs: Pairs, overlap: float, *, money: bool, level: float) -> Comparison:
+def same_rows_compared(
+    old: Profile, new: Profile, pairs: Pairs, overlap: float, *, money: bool, level: float
+) -> Comparison:
     """Compare the values that the same rows carry, and all values where those say too little."""
     found = pairs.differences(old, new, money=money)
     equal = not found and pairs.bits >= PROOF
@@ -57,7 +59,12 @@ def same_rows_compared(old: Profile, new: Profile, pairs: Pairs, overlap: float,
         found = differences(old, new, money=money, level=level)
     likeness = pairs.share if pairs.share >= ALMOST else 0.5 * by_values(old, new)
     return Comparison(
-        likeness=likeness, overlap=overlap, equal=equal, enough=equal or enough(old, new), differences=found, pairs=pairs
+        likeness=likeness,
+        overlap=overlap,
+        equal=equal,
+        enough=equal or enough(old, new),
+        differences=found,
+        pairs=pairs,
     )
 
 

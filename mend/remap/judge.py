@@ -57,7 +57,11 @@ def judge(found: Sequence[Evidence], apart: Mapping[str, str], copies: Mapping[s
     for one in found:
         old, new = one.old.column.path, one.new.column.path
         if chosen.get(old) is one:
-            against = blockers(one) + crossed(one, found) + [f"as likely: {other}" for other in rivals.get((old, new), ())[:MOST_TOLD]]
+            against = (
+                blockers(one)
+                + crossed(one, found)
+                + [f"as likely: {other}" for other in rivals.get((old, new), ())[:MOST_TOLD]]
+            )
             against += ["the numbers of such columns may have moved"] * ((old, new) in moved)
             against += [apart[path] for path in (old, new) if path in apart]
             against += [f"'{copies[path]}' has the same values" for path in (old, new) if path in copies]

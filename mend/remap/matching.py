@@ -31,7 +31,8 @@ def match_columns(
     """
     typed = (old_schema is None) == (new_schema is None)  # else a declared type would be compared with a found one
     (old_columns, old_twice), (new_columns, new_twice) = (
-        leaf_columns(schema, sample, typed=typed) for schema, sample in ((old_schema, old_sample), (new_schema, new_sample))
+        leaf_columns(schema, sample, typed=typed)
+        for schema, sample in ((old_schema, old_sample), (new_schema, new_sample))
     )
     old, new = ({path: profile(one) for path, one in side.items()} for side in (old_columns, new_columns))
     rows = same_rows(old, new)

@@ -35,7 +35,12 @@ LONGEST_PHRASE = max(map(len, PHRASES))
 SYNONYMS = {stem(word): found for word, found in v.groups(v.SYNONYMS).items()}
 KIN = {stem(word): found for word, found in v.groups(v.KIN).items()}
 SURE_ZONES, MOMENT = {"utc", "gmt", "zulu"}, "when"
-LASTING, QUALIFIERS, TRANSFORMS, ZONES = v.words(v.LASTING), v.words(v.QUALIFIERS), v.words(v.TRANSFORMS), v.words(v.ZONES)
+LASTING, QUALIFIERS, TRANSFORMS, ZONES = (
+    v.words(v.LASTING),
+    v.words(v.QUALIFIERS),
+    v.words(v.TRANSFORMS),
+    v.words(v.ZONES),
+)
 UNITS, CURRENCIES = v.units(v.UNITS), v.words(v.CURRENCIES)
 NEUTRAL, GENERIC, MONEY = v.words(v.NEUTRAL), v.words(v.GENERIC), v.words(v.MONEY)
 LONG = stems({*SHORT.values(), *SYNONYMS, *KIN, *QUALIFIERS, *GENERIC, *(one for way in PHRASES for one in way)})

@@ -104,7 +104,9 @@ def as_array(values: list[Any]) -> pa.Array:
     try:
         return pa.array(values)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
-        return pa.array([None if one is None else one if isinstance(one, str) else orjson.dumps(one).decode() for one in values])
+        return pa.array(
+            [None if one is None else one if isinstance(one, str) else orjson.dumps(one).decode() for one in values]
+        )
 
 
 def read_parquet(path: Path) -> pa.Table:

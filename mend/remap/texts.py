@@ -100,7 +100,15 @@ def letters_of(text: npt.NDArray[np.uint8]) -> Floats:
 def case_of(few: list[str]) -> str:
     """Say whether letters are small, large or mixed."""
     text = "".join(few)
-    return "lower" if text.islower() else "upper" if text.isupper() else "none" if text.lower() == text.upper() else "mixed"
+    return (
+        "lower"
+        if text.islower()
+        else "upper"
+        if text.isupper()
+        else "none"
+        if text.lower() == text.upper()
+        else "mixed"
+    )
 
 
 def all_match(texts: pa.Array, pattern: str) -> bool:

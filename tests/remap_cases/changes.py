@@ -63,7 +63,14 @@ def cased(name: str, chance: Random) -> str:
     """Write a name in another style."""
     words = re.split("_", name)
     camel = words[0] + "".join(one.title() for one in words[1:])
-    ways = [camel, camel[:1].upper() + camel[1:], name.upper(), "-".join(words), "".join(words), " ".join(words).title()]
+    ways = [
+        camel,
+        camel[:1].upper() + camel[1:],
+        name.upper(),
+        "-".join(words),
+        "".join(words),
+        " ".join(words).title(),
+    ]
     return chance.choice([one for one in ways if one != name])
 
 
@@ -244,7 +251,11 @@ def swap(draft: Draft) -> bool:
 def swap_renamed(draft: Draft) -> bool:
     """Swap two columns and write their names otherwise."""
     one = draft.take("money", "count", "share", "kilogram", "metre", "code")
-    other = draft.take("code") if one and one.counts == "code" else draft.take("money", "count", "share", "kilogram", "metre")
+    other = (
+        draft.take("code")
+        if one and one.counts == "code"
+        else draft.take("money", "count", "share", "kilogram", "metre")
+    )
     if one is None or other is None:
         return False
     for each, to in ((one, other.short), (other, one.short)):
@@ -285,7 +296,11 @@ def twins(draft: Draft) -> bool:
         return False
     values = draft.new.pop(one.name)
     again = list(values) if draft.chance.random() < 0.6 else draft.chance.sample(values, len(values))
-    pairs = [(f"{one.name}_a", f"{one.name}_b"), (f"{one.short}_1", f"{one.short}_2"), (f"main_{one.name}", f"second_{one.name}")]
+    pairs = [
+        (f"{one.name}_a", f"{one.name}_b"),
+        (f"{one.short}_1", f"{one.short}_2"),
+        (f"main_{one.name}", f"second_{one.name}"),
+    ]
     first, second = draft.chance.choice(pairs)
     draft.new |= {first: values, second: again}
     if draft.same_rows and again != values:  # the same rows say which of the two it is
@@ -384,5 +399,3 @@ BAD: dict[str, Change] = {
     "twins": with_good(twins), "other type": with_good(retype), "narrowing": with_good(narrow), "personal data": with_good(personal),
     "drop and add": with_good(drop_add), "no rows": without(0), "all null": without(-1, nulls=True), "tiny": without(6),
 }  # fmt: skip
-
-

@@ -81,7 +81,10 @@ def email(chance: Random, many: int) -> list[Any]:
 
 def phone(chance: Random, many: int) -> list[Any]:
     """International numbers."""
-    return [f"+{chance.choice([1, 44, 49])} {chance.randrange(100, 999)} {chance.randrange(10**6, 10**7)}" for _ in range(many)]
+    return [
+        f"+{chance.choice([1, 44, 49])} {chance.randrange(100, 999)} {chance.randrange(10**6, 10**7)}"
+        for _ in range(many)
+    ]
 
 
 def street(chance: Random, many: int) -> list[Any]:
@@ -106,7 +109,9 @@ def seconds(chance: Random, many: int) -> list[Any]:
 
 def at_day(chance: Random) -> timedelta:
     """A time of ten days, most between 8 and 18 h."""
-    return timedelta(days=chance.randrange(10), hours=min(max(chance.gauss(13, 2.5), 0), 23.9), seconds=chance.randrange(360))
+    return timedelta(
+        days=chance.randrange(10), hours=min(max(chance.gauss(13, 2.5), 0), 23.9), seconds=chance.randrange(360)
+    )
 
 
 def moment(chance: Random, many: int) -> list[Any]:
