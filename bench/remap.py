@@ -3,6 +3,7 @@
 The peer runs in a throwaway environment that uv makes (its pandas is newer than ours); without uv it is left out.
 """
 
+import itertools
 import subprocess
 import sys
 from collections import defaultdict
@@ -30,6 +31,7 @@ from tests.remap_cases.handmade import handmade_cases
 
 PEER = ("valentine==1.0.1", "pyarrow", "pandas")
 TARGET = "0 unsafe, >= 85 % of good renames applied alone, top-1 >= .98; 100 x 100 <= 2 s, 2,000 x 2,000 <= 60 s"
+HALF = 0.5
 BINS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 0.97, 1.0001)
 
 
@@ -93,7 +95,7 @@ def reliability(done: Sequence[Done]) -> list[dict[str, float]]:
         for p in one.found.proposals
     ]
     table = []
-    for low, high in zip(BINS, BINS[1:], strict=False):
+    for low, high in itertools.pairwise(BINS):
         inside = [(score, right) for score, right in scored if low <= score < high]
         if inside:
             many = len(inside)
@@ -154,7 +156,7 @@ def judged(cases: Sequence[Case], pairs: dict[str, list[tuple[str, str, float]]]
             elif case.sure:
                 right.append(score)
     return {
-        "top1": round(first / max(known, 1), 4), "wrong_at_half": sum(one >= 0.5 for one in wrong),
+        "top1": round(first / max(known, 1), 4), "wrong_at_half": sum(one >= HALF for one in wrong),
         "above_every_wrong": round(sum(one > max(wrong) for one in right) / max(good, 1), 4), "seconds": round(seconds, 1),
     }  # fmt: skip
 
@@ -207,7 +209,7 @@ def figures(one: Figures) -> dict[str, int]:
     return {name: getattr(one, name) for name in Figures.__slots__}
 
 
-COLUMNS = "cases unsafe applied good first known silent told noise".split()
+COLUMNS = ["cases", "unsafe", "applied", "good", "first", "known", "silent", "told", "noise"]
 
 
 def show_all(result: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Find the weights of the score: a logistic regression over the cases for tuning. Prints what mend.remap.evidence holds."""
+"""Find the weights of the score by a logistic regression over the cases for tuning; mend.remap.evidence holds them."""
 
 from collections.abc import Iterator
 
@@ -7,8 +7,8 @@ from scipy.optimize import minimize
 
 from mend.remap import evidence
 from mend.remap.columns import leaf_columns
+from mend.remap.figures import profile
 from mend.remap.matching import looked_at
-from mend.remap.profile import profile
 from mend.remap.rows import same_rows
 from tests.remap_cases.case import Case
 from tests.remap_cases.generated import tuning_cases

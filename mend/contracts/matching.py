@@ -1,4 +1,4 @@
-"""What a comparison of two samples found: where each vanished column may have gone, and what must not be taken alone."""
+"""What a comparison of two samples found: where vanished columns may have gone, and what must not be taken alone."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal

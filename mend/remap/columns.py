@@ -1,7 +1,7 @@
 """The columns of a table as leaves: members of records are dotted paths, items of lists carry `[]`. Pure."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """One leaf. `values` has a row of the sample at each place, unless `inside_list`; `facts` are the schema's notes."""
+    """One leaf. `values` has a row at each place, unless `inside_list`; `facts` are the schema's notes."""
 
     path: str
     type: pa.DataType
@@ -26,7 +26,7 @@ def leaf_columns(
     """Return the leaves by path, and the names that are there more than once, of which the first counts.
 
     A field of the schema that the sample lacks has no values; one that only the sample has keeps its own type. Without
-    `typed` the types are those of the values.
+    `typed` the types are those of the values, and no notes count.
     """
     schema = schema or sample.schema
     found: dict[str, Column] = {}
@@ -36,11 +36,8 @@ def leaf_columns(
             if leaf.path in found:
                 twice.append(leaf.path)
                 continue
-            at = len(found)
-            found[leaf.path] = Column(
-                path=leaf.path, type=leaf.type if typed else leaf.values.type, values=leaf.values, position=at, inside_list=leaf.inside_list,
-                nullable=leaf.nullable, facts=leaf.facts,
-            )  # fmt: skip
+            kind = leaf.type if typed else leaf.values.type
+            found[leaf.path] = replace(leaf, type=kind, facts=leaf.facts if typed else {}, position=len(found))
     return found, twice
 
 

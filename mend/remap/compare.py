@@ -7,9 +7,9 @@ import numpy as np
 from scipy import stats
 
 from mend.contracts.matching import Kind
-from mend.remap.numbers import Difference, chance_of, ks, number_differences
-from mend.remap.profile import CLOSED, FEWEST, Profile
+from mend.remap.figures import CLOSED, FEWEST, Profile
 from mend.remap.rows import Pairs, RowPairs
+from mend.remap.scale import Difference, chance_of, ks, number_differences
 from mend.remap.texts import ENCODED, PERSONAL, Shape
 
 LIKELY = 0.01
@@ -20,7 +20,7 @@ LIKELY = 0.01
 class Comparison:
     """`likeness` is 0 to 1, `overlap` the share of distinct values in common, `pairs` the same rows side by side.
 
-    `equal` says that the same rows carry the same values, and enough of them that it is no accident; `enough` that there
+    `equal`: the same rows carry the same values, and enough of them that it is no accident. `enough`: that there
     are values enough to have seen a change.
     """
 
@@ -161,7 +161,7 @@ def nulls_differ(old: Profile, new: Profile) -> bool:
 def written_otherwise(old: Profile, new: Profile) -> tuple[Difference, ...]:
     """Name a change of how values are written: kind, zone, unit of moments, encoding."""
     if old.kind != new.kind:
-        if old.epoch and new.kind == "time" or new.epoch and old.kind == "time":
+        if (old.epoch and new.kind == "time") or (new.epoch and old.kind == "time"):
             return (Difference("epoch_unit", "moments were counted before and are written out now, or the other way"),)
         mark = new.shape.pattern if new.shape else ""
         kind: Kind = "encoding" if mark in ENCODED else "type_change"

@@ -1,17 +1,19 @@
 """What speaks for and against a pair of columns, and how likely it is one column. Pure."""
 
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from mend.remap.compare import Comparison, compare
+from mend.remap.figures import Profile
 from mend.remap.names import Name, read_name
-from mend.remap.numbers import Difference
-from mend.remap.profile import Profile
 from mend.remap.relation import Relation, Tier, relate
 from mend.remap.rows import RowPairs
+from mend.remap.scale import Difference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +46,7 @@ def look(old: Profile, new: Profile, rows: RowPairs | None, *, common: AbstractS
     names = (read_name(old.column.path), read_name(new.column.path))
     relation = relate(*names, common)
     values = compare(old, new, rows, money=is_money(*names))
-    changed = type_changes(old, new)
+    changed = declared_changes(old, new)
     return Evidence(
         old=old, new=new, names=relation, values=values, type_change=changed, near=near,
         score=score(relation, values, near=near, retyped=bool(changed)),
@@ -93,10 +95,21 @@ WIDTHS = {pa.int8(): 8, pa.int16(): 16, pa.int32(): 32, pa.int64(): 64, pa.uint8
 UNSIGNED = 65
 
 
+YES = {"true", "1", "yes"}
+
+
+def declared_changes(old: Profile, new: Profile) -> tuple[Difference, ...]:
+    """Name what the schemas say differently: the type, and whether it is about a person."""
+    before, after = (one.column.facts.get("pii", "").lower() in YES for one in (old, new))
+    said = {(True, False): "was personal and is not said to be", (False, True): "was not personal and is said to be"}
+    personal = (Difference("personal_data", f"the column {said[before, after]}"),) if before != after else ()
+    return (*type_changes(old, new), *personal)
+
+
 def type_changes(old: Profile, new: Profile) -> tuple[Difference, ...]:
     """Name a change of type in which something can be lost or read otherwise."""
     one, other = old.column.type, new.column.type
-    if one == other or "empty" in {old.kind, new.kind} and (pa.types.is_null(one) or pa.types.is_null(other)):
+    if one == other or ("empty" in {old.kind, new.kind} and (pa.types.is_null(one) or pa.types.is_null(other))):
         return ()
     before, after = family(one), family(other)
     if before != after:
@@ -125,7 +138,7 @@ def narrowed(one: pa.DataType, other: pa.DataType, kind: str) -> tuple[Differenc
     """Name a type of the same family that holds less."""
     if kind == "moment" and bool(one.tz) != bool(other.tz):
         return (Difference("time_zone", f"the type was {one} and is {other}"),)
-    sizes = {
+    sizes: dict[str, Callable[[Any], Any]] = {
         "whole": lambda found: WIDTHS.get(found, UNSIGNED),
         "real": lambda found: found.bit_width,
         "decimal": lambda found: (found.scale, found.precision - found.scale),

@@ -1,11 +1,11 @@
-"""Columns that say how others are counted: where one of them changed, numbers beside it may mean something else. Pure."""
+"""Columns that say how others are counted: where one changed, numbers beside it may mean something else. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
 from mend.contracts.matching import Kind
+from mend.remap.figures import Profile
 from mend.remap.names import read_name
-from mend.remap.numbers import Difference
-from mend.remap.profile import Profile
+from mend.remap.scale import Difference
 from mend.remap.silent import Changed
 
 WORDS: dict[Kind, frozenset[str]] = {

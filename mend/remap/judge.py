@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from mend.contracts.matching import Proposal
+from mend.contracts.matching import Action, Proposal
 from mend.remap.compare import compare
 from mend.remap.evidence import Evidence
 from mend.remap.names import read_name
@@ -48,7 +48,7 @@ def assign(found: Sequence[Evidence]) -> dict[str, Evidence]:
 def judge(found: Sequence[Evidence], apart: Mapping[str, str], copies: Mapping[str, str]) -> list[Judgement]:
     """Judge all pairs looked at: the chosen ones, and those that could be meant as well.
 
-    `apart` says of a column why it is no plain rename (split, merged, moved), `copies` which other column has its values.
+    `apart` says of a column why it is no plain rename (split, merged, moved), `copies` which other one has its values.
     """
     chosen = assign(found)
     rivals = rivals_of(found, chosen)
@@ -74,7 +74,7 @@ def judge(found: Sequence[Evidence], apart: Mapping[str, str], copies: Mapping[s
 def judgement(one: Evidence, against: Sequence[str]) -> Judgement:
     """Write a proposal: applied if nothing speaks against it."""
     wanted = one.score >= ASKED or one.values.equal or one.names.tier >= Tier.EXTENDED
-    action = "none" if not wanted else "ask" if against or one.score < CERTAIN else "apply"
+    action: Action = "none" if not wanted else "ask" if against or one.score < CERTAIN else "apply"
     return Judgement(
         evidence=one,
         proposal=Proposal(

@@ -6,14 +6,13 @@ import pyarrow as pa
 
 from mend.contracts.drift import RenameCandidate
 from mend.contracts.matching import Caution, Kind, Matching, Unmatched
-from mend.remap.columns import Column, leaf_columns
+from mend.remap.columns import leaf_columns
 from mend.remap.evidence import Evidence, look
+from mend.remap.figures import Profile, profile
 from mend.remap.hints import hinted
 from mend.remap.judge import Judgement, copies_among, judge, names_used
 from mend.remap.names import common_words, read_name
 from mend.remap.parts import Parts, split_and_merged
-from mend.remap.personal import personal_changes
-from mend.remap.profile import Profile, profile
 from mend.remap.rows import RowPairs, same_rows
 from mend.remap.shortlist import shortlist
 from mend.remap.silent import Changed, carries_on, cautions, changed_columns
@@ -56,7 +55,6 @@ def match_columns(
         *parts_told(merged, "merge"),
         *cautions(changed, old, new, rows),
         *(Caution(kind=hint.kind, column=path, why=hint.why) for path, hint in hints.items()),
-        *personal_changes(old_columns, new_columns, judged),
         *without_values(old, new),
     ]
     order = {path: at for at, path in enumerate(old)}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mend.remap.profile import Profile, spread
+from mend.remap.figures import Profile, spread
 from mend.remap.rows import RowPairs
 
 LOOKED_AT = 200

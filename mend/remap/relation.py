@@ -58,7 +58,9 @@ def relate(old: Name, new: Name, common: AbstractSet[str] = frozenset()) -> Rela
     return Relation(tier, similarity(old, new, matched, left + right), why, changed, bool(left and right), opposed)
 
 
-def tier_of(matched: list[tuple[str, str, float]], left: list[str], right: list[str]) -> tuple[Tier, str]:
+def tier_of(  # noqa: PLR0911 - a tier each
+    matched: list[tuple[str, str, float]], left: list[str], right: list[str]
+) -> tuple[Tier, str]:
     """Say what the words in common and the words left over mean."""
     if not matched:
         return Tier.UNRELATED, "the names have no word in common"
@@ -128,7 +130,7 @@ def initials(short: Name, long: Name) -> bool:
 
 
 @cache
-def quality(one: str, other: str) -> float:  # noqa: PLR0911 - a way words can be alike each
+def quality(one: str, other: str) -> float:
     """Return how sure it is that two words are one."""
     if one == other:
         return EXACT

@@ -6,17 +6,18 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mend.remap.numbers import Difference, factor_difference, linear_difference
-from mend.remap.profile import NONE, Profile
+from mend.remap.figures import NONE, Profile
+from mend.remap.scale import Difference, factor_difference, linear_difference
 
 Places = npt.NDArray[np.intp]
 FEWEST_ROWS = 8
+ORDER = "their order"
 ALL, ALMOST, MANY, BLANKS = 0.995, 0.9, 0.5, 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Two columns in the same rows: `share` of equal values, and what it would take to meet so many by chance, in bits."""
+    """Two columns in the same rows: the `share` of equal values, and how unlikely so many are by chance, in bits."""
 
     many: int
     share: float
@@ -54,7 +55,7 @@ def between(
 ) -> Difference:
     """Explain the difference of numbers in the same rows by an offset, a factor, both, or rounding."""
     moved = (new - old) / (moments or 1)
-    if moments and share < MANY and np.ptp(moved) <= 3600 + 1 and np.all(np.abs(moved) <= 14 * 3600 + 1):  # noqa: PLR2004
+    if moments and share < MANY and np.ptp(moved) <= 3600 + 1 and np.all(np.abs(moved) <= 14 * 3600 + 1):
         return Difference("time_zone", f"moments of the same rows are shifted by {np.median(moved) / 3600:g} h")
     scale = float(np.std(old))
     if scale > 0 and np.std(new) > 0:
@@ -106,7 +107,7 @@ def same_rows(old: Mapping[str, Profile], new: Mapping[str, Profile]) -> RowPair
     others = {path: one for path, one in new.items() if not one.column.inside_list and one.kind != "empty"}
     found = [(agreement(one, flat, others), one) for one in candidates(flat, others)]
     best = max(found, key=lambda one: one[0], default=(0.0, None))
-    return cleaned(best[1], flat, others) if best[1] is not None and best[0] >= MANY else None
+    return cleaned(best[1], flat, others) if best[1] is not None and best[0] > MANY else None
 
 
 def candidates(old: Mapping[str, Profile], new: Mapping[str, Profile]) -> Iterable[RowPairs]:
@@ -116,7 +117,7 @@ def candidates(old: Mapping[str, Profile], new: Mapping[str, Profile]) -> Iterab
     lengths = {len(one.hashes) for one in (*old.values(), *new.values())}
     if len(lengths) == 1:
         at = np.arange(lengths.pop())
-        yield RowPairs(at, at, "their order")
+        yield RowPairs(at, at, ORDER)
     lone_old = [one for path, one in old.items() if path not in new and one.unique]
     lone_new = [one for path, one in new.items() if path not in old and one.unique]
     if len(lone_old) * len(lone_new) <= MOST_KEYS:
@@ -142,7 +143,8 @@ def once(one: Profile) -> Places:
     """Return the places of the values that are there exactly once."""
     _, first, many = np.unique(one.hashes, return_index=True, return_counts=True)
     places = first[many == 1]
-    return places[one.hashes[places] != NONE]
+    filled: Places = places[one.hashes[places] != NONE]
+    return filled
 
 
 MOST_JOINS = 3
@@ -153,7 +155,7 @@ def agreement(found: RowPairs, old: Mapping[str, Profile], new: Mapping[str, Pro
     votes = [vote for one, other in shared(found, old, new) if (vote := agree(found, one, other)) is not None]
     if votes:
         return float(np.mean(votes))
-    return float(len(partners(found, old, new)) >= (1 if " = " in found.by else 2))
+    return float(len(partners(found, old, new)) >= (2 if found.by == ORDER else 1))
 
 
 def shared(found: RowPairs, old: Mapping[str, Profile], new: Mapping[str, Profile]) -> list[tuple[Profile, Profile]]:
@@ -186,7 +188,8 @@ MOST_LOOKED = 40
 def agree(found: RowPairs, one: Profile, other: Profile) -> bool | None:
     """Whether two columns have the same values in these rows; None where that would say nothing."""
     pairs = found.side_by_side(one, other)
-    if pairs is None or min(one.bits, other.bits) * pairs.many < TELLING or one.kind != other.kind:
+    counts = one.sequence and other.sequence  # two counts from 1 on agree by their nature
+    if pairs is None or counts or min(one.bits, other.bits) * pairs.many < TELLING or one.kind != other.kind:
         return None
     return pairs.share >= ALMOST
 

@@ -20,7 +20,7 @@ BOOLEAN = r"^(?i:true|false)$"
 
 
 def read_sample(path: Path) -> pa.Table:
-    """Read the first rows of a file by its ending; a file that is none of these, or broken, is an error that says so."""
+    """Read the first rows of a file, by its ending; what cannot be read is an error that says why."""
     read = READERS.get(path.suffix.lower())
     if read is None:
         raise UserError(f"{path} is no sample that can be read: its name must end in {', '.join(READERS)}.")

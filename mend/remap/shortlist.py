@@ -9,8 +9,8 @@ from rapidfuzz.process import cdist
 from scipy import sparse
 from scipy.spatial import distance
 
+from mend.remap.figures import NONE, Profile
 from mend.remap.names import KIN, SYNONYMS, Name
-from mend.remap.profile import NONE, Profile
 from mend.remap.relation import weight
 
 Matrix = npt.NDArray[np.float32]

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from mend.contracts.matching import Caution
 from mend.remap.compare import Comparison, compare
-from mend.remap.evidence import is_money, type_changes
+from mend.remap.evidence import declared_changes, is_money
+from mend.remap.figures import Profile
 from mend.remap.names import read_name
-from mend.remap.numbers import Difference
-from mend.remap.profile import Profile
 from mend.remap.rows import RowPairs
+from mend.remap.scale import Difference
 
 SURE = 1e-4
 """Of a name that stayed, chance must make a difference in fewer than one of ten thousand columns to be told."""
@@ -62,7 +62,7 @@ def cautions(
     told = {one.path for one in changed}
     for path in old:
         if path in new:
-            for difference in type_changes(old[path], new[path]):
+            for difference in declared_changes(old[path], new[path]):
                 if path not in told or difference.kind != "type_change":
                     yield Caution(kind=difference.kind, column=path, why=difference.why)
 
@@ -80,7 +80,7 @@ def moved_to(
 
 def carries_on(old: Profile, new: Profile, rows: RowPairs | None) -> bool:
     """Whether the values of one column stand under another name now."""
-    if old.kind != new.kind or type_changes(old, new):
+    if old.kind != new.kind or declared_changes(old, new):
         return False
     values = compare(old, new, rows, money=False)
     return values.equal or (not values.differences and values.enough and values.likeness >= ALIKE)

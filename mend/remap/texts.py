@@ -1,4 +1,4 @@
-"""What texts look like: their shapes, letters and lengths, and whether they are numbers, moments or marks of a person."""
+"""What texts look like: shapes, letters, lengths, and whether they are numbers, moments or marks of a person. Pure."""
 
 import re
 from collections import Counter
@@ -94,7 +94,8 @@ def letters_of(text: npt.NDArray[np.uint8]) -> Floats:
     many = np.bincount(text, minlength=256)
     kinds = [many[48:58].sum(), many[97:123].sum(), many[65:91].sum(), many[32], 0, many[128:].sum()]
     kinds[4] = many.sum() - sum(kinds)
-    return np.array(kinds, np.float64) / max(many.sum(), 1)
+    shares: Floats = np.array(kinds, np.float64) / max(int(many.sum()), 1)
+    return shares
 
 
 def case_of(few: list[str]) -> str:

@@ -107,8 +107,8 @@ def all_prefixed(draft: Draft) -> bool:
 def plain(draft: Draft, name: Callable[[Spec], str]) -> bool:
     """Rename one column."""
     one = draft.take()
-    to = one and name(one)
-    if one is None or to is None or to in draft.new:
+    to = name(one) if one else ""
+    if one is None or to in draft.new:
         return False
     draft.rename(one.name, to)
     draft.renamed[one.name] = to

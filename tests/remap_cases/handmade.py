@@ -44,13 +44,22 @@ def handmade_cases() -> Iterator[Case]:
         yield from one()
 
 
+def pack(found: Columns) -> list[Any]:
+    """Return columns as records."""
+    return [dict(zip(found, one, strict=True)) for one in zip(*found.values(), strict=True)]
+
+
+def deep(found: list[Any], name: str) -> list[Any]:
+    """Put values inside two records."""
+    return [{"b": {name: one}} for one in found]
+
+
 def nested() -> Iterator[Case]:
     """Records that were renamed, flattened, or whose members were taken from one another."""
     old, new = (
         rows(1, city=v.pick("Rome", "Oslo", "Bonn"), zip=v.tagged("4", 4)),
         rows(2, city=v.pick("Rome", "Oslo", "Bonn"), zip=v.tagged("4", 4)),
     )
-    pack = lambda found: [dict(zip(found, one, strict=True)) for one in zip(*found.values(), strict=True)]  # noqa: E731
     yield case(
         "a record is renamed", "nested", {"address": pack(old)}, {"addr": pack(new)},
         renamed={"address.city": "addr.city", "address.zip": "addr.zip"}, quiet=True,
@@ -60,7 +69,6 @@ def nested() -> Iterator[Case]:
         renamed={"address.city": "address_city", "address.zip": "address_zip"}, quiet=True,
     )  # fmt: skip
     yield case("billing becomes shipping", "drop and add", {"billing": pack(old)}, {"shipping": pack(new)})
-    deep = lambda found, name: [{"b": {name: one}} for one in found]  # noqa: E731
     mails = rows(3, email=v.email)["email"]
     yield case(
         "a member deep inside is abbreviated", "nested", {"a": deep(mails[:150], "emailAddress")}, {"a": deep(mails[150:], "email")},

@@ -8,18 +8,109 @@ from random import Random
 from typing import Any
 
 Make = Callable[[Random, int], list[Any]]
-FIRST = (
-    "Ann Bob Carla Dan Eva Finn Gina Hugo Ida Jon Kim Leo Mia Nils Olga Paul Rosa Sven Tina Uwe Vera Walt Xenia Yann Zoe "
-    "Amir Bea Cleo Dora Emil"
-).split()
-LAST = (
-    "Adler Berg Costa Dunn Evans Fox Gray Hahn Ito Jones Klein Lopez Meyer Novak Olsen Peters Quinn Rossi Smith Tran Ueda "
-    "Vogel Weber Xu Young Zuber Brandt Cohen Diaz Ferrari"
-).split()
-WORDS = (
-    "late early broken fine sent again please check the box door was left open near stairs customer called back no reply "
-    "replaced part under warranty works now needs review urgent blue red green slow fast cold hot"
-).split()
+FIRST = [
+    "Ann",
+    "Bob",
+    "Carla",
+    "Dan",
+    "Eva",
+    "Finn",
+    "Gina",
+    "Hugo",
+    "Ida",
+    "Jon",
+    "Kim",
+    "Leo",
+    "Mia",
+    "Nils",
+    "Olga",
+    "Paul",
+    "Rosa",
+    "Sven",
+    "Tina",
+    "Uwe",
+    "Vera",
+    "Walt",
+    "Xenia",
+    "Yann",
+    "Zoe",
+    "Amir",
+    "Bea",
+    "Cleo",
+    "Dora",
+    "Emil",
+]
+LAST = [
+    "Adler",
+    "Berg",
+    "Costa",
+    "Dunn",
+    "Evans",
+    "Fox",
+    "Gray",
+    "Hahn",
+    "Ito",
+    "Jones",
+    "Klein",
+    "Lopez",
+    "Meyer",
+    "Novak",
+    "Olsen",
+    "Peters",
+    "Quinn",
+    "Rossi",
+    "Smith",
+    "Tran",
+    "Ueda",
+    "Vogel",
+    "Weber",
+    "Xu",
+    "Young",
+    "Zuber",
+    "Brandt",
+    "Cohen",
+    "Diaz",
+    "Ferrari",
+]
+WORDS = [
+    "late",
+    "early",
+    "broken",
+    "fine",
+    "sent",
+    "again",
+    "please",
+    "check",
+    "the",
+    "box",
+    "door",
+    "was",
+    "left",
+    "open",
+    "near",
+    "stairs",
+    "customer",
+    "called",
+    "back",
+    "no",
+    "reply",
+    "replaced",
+    "part",
+    "under",
+    "warranty",
+    "works",
+    "now",
+    "needs",
+    "review",
+    "urgent",
+    "blue",
+    "red",
+    "green",
+    "slow",
+    "fast",
+    "cold",
+    "hot",
+]
 DAY_ZERO = datetime(2025, 3, 1, tzinfo=UTC)
 
 

@@ -1,6 +1,6 @@
 """What the values of one column look like: the figures that two columns are compared by. Pure."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -27,7 +27,7 @@ FIRST_MOMENT, LAST_MOMENT = 631_152_000.0, 4_102_444_800.0
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
-    """A column's values. `hashes` has a number for each row, 0 for none; equal values have equal ones whatever their type.
+    """A column's values. `hashes` has a number for each row, 0 for none; equal values have equal ones.
 
     `numbers` are of numbers, moments (seconds since the epoch) and yes or no, one a row, NaN for none.
     """
@@ -47,7 +47,8 @@ class Profile:
     @cached_property
     def filled(self) -> Hashes:
         """Return the values that are there."""
-        return self.hashes[self.hashes != NONE]
+        there: Hashes = self.hashes[self.hashes != NONE]
+        return there
 
     @cached_property
     def counts(self) -> tuple[Hashes, npt.NDArray[np.int64]]:
@@ -112,7 +113,7 @@ class Profile:
 NEARLY_ALL, FEWEST, WIDEST_GAP, MOST_DECIMALS, NOISE = 0.98, 8, 20, 6, 1e-9
 
 
-def profile(column: Column) -> Profile:
+def profile(column: Column) -> Profile:  # noqa: PLR0911 - a case a type
     """Look at the values of a column; text that (nearly) all reads as numbers or moments is taken as such."""
     values = spread(column.values)
     kind = values.type
@@ -175,10 +176,10 @@ def moments(column: Column, values: pa.Array, *, zone: str, quoted: bool = False
     if pa.types.is_time(kind):
         unit = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}[kind.unit]
         raw = pc.cast(values, pa.int32() if pa.types.is_time32(kind) else pa.int64())
-        numbers = pc.cast(raw, pa.float64()).to_numpy(zero_copy_only=False) / unit
+        numbers = pc.cast(raw, pa.float64(), safe=False).to_numpy(zero_copy_only=False) / unit
     else:
         stamps = pc.cast(values, pa.timestamp("us", getattr(kind, "tz", None)), safe=False)
-        numbers = pc.cast(pc.cast(stamps, pa.int64()), pa.float64()).to_numpy(zero_copy_only=False) / 1e6
+        numbers = pc.cast(pc.cast(stamps, pa.int64()), pa.float64(), safe=False).to_numpy(zero_copy_only=False) / 1e6
     return Profile(
         column=column, kind="time", hashes=hashed(numbers), numbers=numbers, zone=zone, quoted=quoted,
         step=86400.0 if whole else finest(numbers),
@@ -189,7 +190,7 @@ def finest(numbers: Floats) -> float:
     """Return the coarsest step of time that all moments are multiples of."""
     there = numbers[~np.isnan(numbers)]
     for step in (86400.0, 3600.0, 60.0, 1.0, 1e-3):
-        if np.all(np.abs(there / step - np.round(there / step)) < 1e-6 / step + 1e-9):  # noqa: PLR2004 - a microsecond
+        if np.all(np.abs(there / step - np.round(there / step)) < 1e-6 / step + 1e-9):
             return step
     return 1e-6
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from scipy import special, stats
 
 from mend.contracts.matching import Kind
-from mend.remap.profile import FEWEST, Profile
+from mend.remap.figures import FEWEST, Profile
 
 Floats = npt.NDArray[np.float64]
 FACTORS = {
@@ -40,7 +40,8 @@ def number_differences(old: Profile, new: Profile, *, money: bool, level: float)
         return moved_moments(old, new)
     if old.sequence and new.sequence:
         return sequence_differences(one, other)
-    if old.decimals > new.decimals:
+    ratio = spread_ratio(one, other)
+    if old.decimals > new.decimals and (not ratio or 1 / AROUND < ratio < AROUND):
         return [Difference("narrowing", f"numbers had {old.decimals} digits behind the point and have {new.decimals}")]
     if not differ(one, other, level):
         return digits_differ(old, new)
@@ -48,7 +49,7 @@ def number_differences(old: Profile, new: Profile, *, money: bool, level: float)
 
 
 def sequence_differences(one: Floats, other: Floats) -> list[Difference]:
-    """Counted numbers go on; they do not take larger steps."""
+    """Say whether numbers that count took larger steps; that they go on is no difference."""
     steps = [float(np.median(np.diff(found))) or 1.0 for found in (one, other)]
     ratio = steps[1] / steps[0]
     if 1 / 5 < ratio < 5:  # noqa: PLR2004 - how densely a count is sampled
@@ -112,14 +113,14 @@ def digits_differ(old: Profile, new: Profile) -> list[Difference]:
     return []
 
 
-FEWEST_DIGITS = 20
+FEWEST_DIGITS, AROUND = 20, 1.25
 
 
 def explained(one: Floats, other: Floats, *, money: bool) -> Difference:
     """Say how one sample comes from the other: by a factor, or by a factor and an offset, else not."""
     ratio = spread_ratio(one, other)
     if ratio and same_but(one * ratio, other):
-        return factor_difference(ratio, money=money)
+        return factor_difference(ratio, money=money, room=ROUGHLY)
     slope = float(np.std(other) / np.std(one)) if np.std(one) > 0 else 0.0
     offset = float(np.mean(other) - slope * np.mean(one))
     if slope and abs(slope - 1) > NEARBY and same_but(one * slope + offset, other):
@@ -148,16 +149,16 @@ def same_but(one: Floats, other: Floats) -> bool:
 STILL = 0.001
 
 
-def factor_difference(ratio: float, *, money: bool) -> Difference:
-    """Name a factor: a known one of units, else a rate of exchange where the name speaks of money."""
+def factor_difference(ratio: float, *, money: bool, room: float = NEARBY) -> Difference:
+    """Name a factor: a known one of units, up to some room, else a rate of exchange where the name speaks of money."""
     larger = max(ratio, 1 / ratio)
-    named = next((text for factor, text in FACTORS.items() if abs(larger / max(factor, 1 / factor) - 1) < NEARBY), "")
+    named = next((text for factor, text in FACTORS.items() if abs(larger / max(factor, 1 / factor) - 1) < room), "")
     named = "" if money and larger < CENTS else named
     kind: Kind = "currency" if money and larger < DEAREST and not named else "unit"
     return Difference(kind, f"the values are about {ratio:.4g} times the old ones{f' ({named})' if named else ''}")
 
 
-DEAREST, CENTS = 300.0, 99.0
+DEAREST, CENTS, ROUGHLY = 300.0, 99.0, 0.08
 
 
 def moved_moments(old: Profile, new: Profile) -> list[Difference]:
@@ -186,7 +187,7 @@ def day_shift(one: Floats, other: Floats) -> list[Difference]:
     before, after = (found / found.sum() for found in days)
     apart = [float(np.abs(np.roll(before, shift) - after).sum()) for shift in range(24)]
     best = int(np.argmin(apart))
-    if best == 0 or apart[best] > 0.6 * apart[0]:  # noqa: PLR2004 - clearly nearer
+    if best == 0 or apart[best] > 0.6 * apart[0]:
         return []
     return [Difference("time_zone", f"the hours of the day are shifted by about {best if best <= 12 else best - 24} h")]  # noqa: PLR2004
 
