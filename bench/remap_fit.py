@@ -28,8 +28,9 @@ def pairs(case: Case) -> Iterator[tuple[dict[str, float], bool]]:
     )
     truth = {**case.renamed, **case.changed}
     for one in looked_at(old, new, vanished, added, rows):
-        found = evidence.features(one.names, one.values, near=one.near, retyped=bool(one.type_change))
-        yield found, truth.get(one.old.column.path) == one.new.column.path
+        right = truth.get(one.old.column.path) == one.new.column.path
+        for near in (one.near, False):  # once as if the columns had come in another order
+            yield evidence.features(one.names, one.values, near=near, retyped=bool(one.type_change)), right
 
 
 def fit() -> dict[str, float]:

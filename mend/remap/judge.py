@@ -15,7 +15,7 @@ from mend.remap.relation import Tier
 
 ASKED = 0.15
 """A pair less likely than that is not worth a person's time."""
-CERTAIN = 0.5
+CERTAIN = 0.25
 """A pair is not applied below, whatever else speaks for it."""
 MOST_TOLD = 3
 """Rivals that are named."""

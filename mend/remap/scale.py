@@ -158,7 +158,7 @@ def factor_difference(ratio: float, *, money: bool, room: float = NEARBY) -> Dif
     return Difference(kind, f"the values are about {ratio:.4g} times the old ones{f' ({named})' if named else ''}")
 
 
-DEAREST, CENTS, ROUGHLY = 300.0, 99.0, 0.08
+DEAREST, CENTS, ROUGHLY = 300.0, 90.0, 0.08
 
 
 def moved_moments(old: Profile, new: Profile) -> list[Difference]:
