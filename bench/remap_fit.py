@@ -14,6 +14,8 @@ from tests.remap_cases.case import Case
 from tests.remap_cases.generated import tuning_cases
 
 RIDGE = 1.0
+UNCLEAR = {"swap renamed", "twins"}
+"""Kinds of which it is no fact which column is which."""
 
 
 def pairs(case: Case) -> Iterator[tuple[dict[str, float], bool]]:
@@ -35,7 +37,7 @@ def pairs(case: Case) -> Iterator[tuple[dict[str, float], bool]]:
 
 def fit() -> dict[str, float]:
     """Return the weights that make the labels of the tuning cases likeliest, kept small by a ridge."""
-    found = [one for case in tuning_cases() for one in pairs(case)]
+    found = [one for case in tuning_cases() if case.kind not in UNCLEAR for one in pairs(case)]
     names = list(evidence.WEIGHTS)
     table = np.array([[one[name] for name in names] for one, _ in found])
     right = np.array([label for _, label in found], float)

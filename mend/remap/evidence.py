@@ -59,14 +59,14 @@ def is_money(*names: Name) -> bool:
 
 
 WEIGHTS = {
-    "bias": -6.9,
-    "similarity": 6.43,
-    "named": 1.36,
-    "likeness": 2.44,
-    "overlap": -0.56,
-    "equal": 1.16,
-    "near": 2.53,
-    "retyped": -2.05,
+    "bias": -6.57,
+    "similarity": 7.58,
+    "named": 1.25,
+    "likeness": 3.29,
+    "overlap": 1.0,
+    "equal": 3.05,
+    "near": 2.58,
+    "retyped": -1.81,
 }
 """Of the logistic model; `python -m bench.remap_fit` finds them on the cases for tuning."""
 

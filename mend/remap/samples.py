@@ -35,7 +35,8 @@ def read_csv(path: Path) -> pa.Table:
     """Read a CSV file with a header; a column is a number, a moment or yes or no only if every value is written so."""
     from pyarrow import csv
 
-    text = path.open(encoding="utf-8-sig", errors="replace", newline="").readline()
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        text = file.readline()
     mark = max(",;\t|", key=text.count)
     names = [one.strip() for one in next(iter(csv_rows(text, mark)), [])]
     if not names:

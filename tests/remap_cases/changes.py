@@ -95,6 +95,12 @@ def prefixed(draft: Draft) -> bool:
     return plain(draft, lambda one: f"{word}_{one.name}")
 
 
+def strange(draft: Draft) -> bool:
+    """Rename to a word that says nothing, where the same rows show it."""
+    draft.specs = [one for one in draft.specs if one.counts not in {"flag", "code"}]
+    return draft.same_rows and plain(draft, lambda _: draft.chance.choice(["zz9", "c17", "xq", "attr_b"]))
+
+
 def all_prefixed(draft: Draft) -> bool:
     """Put a word before every name."""
     for one in draft.specs:
@@ -389,7 +395,7 @@ def without(rows: int, *, nulls: bool = False) -> Change:
 
 GOOD: dict[str, Change] = {
     "style": style, "abbreviation": short, "synonym": like, "prefix": prefixed, "prefix of all": all_prefixed,
-    "several": several, "everything": everything, "other order": moved, "into a record": nested,
+    "several": several, "everything": everything, "other order": moved, "into a record": nested, "strange name": strange,
 }  # fmt: skip
 BAD: dict[str, Change] = {
     "unit": with_good(unit), "currency": with_good(currency), "epoch unit": with_good(epoch), "time zone": with_good(zone),
