@@ -21,6 +21,7 @@ from cli import (
     matrix,
     pipeline,
     prove,
+    remap,
     report,
     reset,
     run,
@@ -73,6 +74,7 @@ cli.add_typer(incident.cli, name="incident")
 cli.add_typer(alerts.cli, name="alerts")
 cli.add_typer(agent.cli, name="agent")
 cli.add_typer(event.cli, name="event")
+cli.add_typer(remap.cli, name="remap")
 
 
 @cli.callback()
