@@ -31,6 +31,7 @@ from mend.store.tables import RunState
 from orchestration.brakes import earlier_tries, why_paused
 from orchestration.dead_letters import owe_dead_letters
 from orchestration.effects import check_rows
+from orchestration.mapping_file import write_mapping
 from orchestration.settle import held_rows, retire, settle
 from orchestration.settled_manifest import begun
 from orchestration.workspace import Workspace
@@ -86,7 +87,9 @@ def decide(workspace: Workspace, context: DecisionContext, error: str | None = N
     """Decide and act with the store behind the ports; the files have the names that users know."""
     layout, pipeline = workspace.layout, workspace.pipeline
     fields = contract_fields(workspace)
-    ports = store_ports(workspace.store, layout.ops, pipeline.name, fields, pii=pipeline.pii, error=error)
+    ports = store_ports(
+        workspace.store, layout.ops, pipeline.name, fields, pii=pipeline.pii, error=error, run_id=context.run
+    )
     output = layout.run_file(context.run, "agent_decision") if context.run else layout.ops / "agent_decision.json"
     journal = store_journal(workspace.store, output, layout.ops / "decision_log.jsonl")
     decision = decide_run(context, ports, journal, adviser=adviser(workspace, context))
@@ -209,20 +212,6 @@ def contract_fields(workspace: Workspace) -> tuple[MappedField, ...]:
         )
         for one in pipeline.schema.fields
     )
-
-
-def write_mapping(workspace: Workspace) -> None:
-    """Write the newest mapping as schema_remap.json, for people and scripts."""
-    mapping = workspace.store.mappings.current(workspace.pipeline.name)
-    if mapping is None:
-        return
-    document = {
-        "version": mapping.version,
-        "updated_at": mapping.created_at,
-        "mappings": {one.source: {"type": one.type, "nullable": one.nullable} for one in mapping.fields if one.added},
-        "applied": True,
-    }
-    workspace.layout.write_latest("schema_remap", document)
 
 
 def settle_run(workspace: Workspace, run_id: str, decision: DecisionResult) -> DecisionResult:

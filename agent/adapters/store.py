@@ -71,13 +71,16 @@ class StoreIncidents:
 class StoreMappings:
     """The mappings of one pipeline; version 1 is its contract, so the first remap makes version 2."""
 
-    def __init__(self, mappings: Mappings, pipeline: str, contract: tuple[MappedField, ...]) -> None:
+    def __init__(
+        self, mappings: Mappings, pipeline: str, contract: tuple[MappedField, ...], run_id: str | None = None
+    ) -> None:
         self.mappings = mappings
         self.pipeline = pipeline
         self.contract = contract
+        self.run_id = run_id
 
     def apply(self, mapping: dict[str, Any], at: datetime) -> int:
-        """Append a version with the new fields."""
+        """Append a version with the new fields, but for those that a person declined."""
         renamed = sorted(name for name, change in mapping.items() if "renamed_from" in change)
         if renamed:
             raise UserError(
@@ -86,16 +89,19 @@ class StoreMappings:
         current = self.mappings.current(self.pipeline)
         base = current.version if current else self._first(at)
         fields = current.fields if current else self.contract
-        known = {one.name for one in fields}
+        known = {one.name for one in fields} | set(current.declined if current else ())
         added = tuple(added_field(name, change) for name, change in mapping.items() if name not in known)
         if not added:
             return base
-        return self.mappings.append(self.pipeline, (*fields, *added), at, created_by="decision", base=base)
+        return self.mappings.append(
+            self.pipeline, (*fields, *added), at, created_by="decision", decision_run=self.run_id, base=base
+        )
 
     def active_names(self) -> frozenset[str]:
-        """Return the names of the newest version."""
+        """Return the names of the newest version, and those that a person decided about otherwise."""
         current = self.mappings.current(self.pipeline)
-        return frozenset(one.name for one in (current.fields if current else self.contract))
+        fields, declined = (current.fields, current.declined) if current else (self.contract, ())
+        return frozenset((*(one.name for one in fields), *declined))
 
     def _first(self, at: datetime) -> int:
         return self.mappings.append(self.pipeline, self.contract, at, created_by="contract", base=0)

@@ -54,7 +54,8 @@ PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 class Plan:
     """Everything that one pass needs. `columns` are the published columns in order.
 
-    `decided` are the unknown fields that entered the mapping but can be no column: they stay among the rescued.
+    `decided` are the unknown fields that entered the mapping but can be no column, and those that a person declined:
+    they stay among the rescued.
     """
 
     pipeline: Pipeline
@@ -91,9 +92,7 @@ def make_plan(pipeline: Pipeline, rules: RuleSet, mapping: Mapping | None = None
         unseen_sql=f"SELECT {parts.shape()}, first({types_sql(sources)}), first(json_keys(payload)) "
         f"FROM {parts.texts} WHERE {IS_OBJECT} GROUP BY 1 ORDER BY count(*) DESC, 1",
         parts=parts,
-        decided=frozenset(one.source for one in mapping.fields if one.added and one not in added)
-        if mapping
-        else frozenset(),
+        decided=decided_fields(mapping, added) if mapping else frozenset(),
     )
 
 
@@ -109,6 +108,11 @@ def added_fields(pipeline: Pipeline, mapping: Mapping) -> tuple[MappedField, ...
         and names[index] not in taken
         and names[index] not in names[:index]
     )
+
+
+def decided_fields(mapping: Mapping, added: tuple[MappedField, ...]) -> frozenset[str]:
+    """Return the unknown fields that are no drift any more: they are declined, or can be no column."""
+    return frozenset((*mapping.declined, *(one.source for one in mapping.fields if one.added and one not in added)))
 
 
 def as_field(mapped: MappedField) -> Field:

@@ -34,8 +34,14 @@ POINTS = {
     "load_counted": "the recount is written, the run is not marked as validated",
     "cleaning": "something that no run needs is removed, the rest is not",
     "migrating": "the store's tables are changed, the change is not committed",
+    "undo_begun": "the undo is in the store, the mapping is the former one again, no row is moved",
+    "rows_back": "the rows have left the readable set, or are about to come back, the manifest does not say so",
+    "undo_moved": "rows and manifest are as the undo wants them, the ledger does not know",
 }
 """Every point, and what a crash leaves behind there."""
+
+OF_UNDO = frozenset({"undo_begun", "rows_back", "undo_moved"})
+"""Points that only `mend undo` passes."""
 
 KILLED_AT = "rehearsal: killed at "
 """The last words of a process, on stderr: a rehearsal is not to be taken for the real thing."""

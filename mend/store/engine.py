@@ -30,6 +30,7 @@ from mend.store.proofs import Proofs
 from mend.store.runs import Runs
 from mend.store.task_events import TaskEvents
 from mend.store.topics import Topics
+from mend.store.undos import Undos
 
 DRIVERS = {
     "sqlite": "sqlite",
@@ -63,6 +64,7 @@ class Store:
     task_events: TaskEvents
     measures: Measures
     brakes: Brakes
+    undos: Undos
 
     def transaction(self) -> AbstractContextManager[Connection]:
         """Make everything inside the `with` one transaction: kept as a whole at its end, or not at all.
@@ -109,6 +111,7 @@ def open_store(url: str) -> Store:
         task_events=TaskEvents(database),
         measures=Measures(database),
         brakes=Brakes(database),
+        undos=Undos(database),
     )
 
 

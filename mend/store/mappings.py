@@ -32,6 +32,19 @@ class Mappings:
             found: Mapping | None = connection.scalar(wanted)
             return found
 
+    def versions(self, pipeline: str) -> tuple[Mapping, ...]:
+        """Return all versions, oldest first."""
+        wanted = select(mappings.c.recipe).where(mappings.c.pipeline == pipeline).order_by(mappings.c.version)
+        with self.database.reading() as connection:
+            return tuple(connection.scalars(wanted))
+
+    def made_by(self, pipeline: str, run_id: str) -> Mapping | None:
+        """Return the newest version that a decision about the run made, or None."""
+        wanted = select(mappings.c.recipe).where(mappings.c.pipeline == pipeline, mappings.c.decision_run == run_id)
+        with self.database.reading() as connection:
+            found: Mapping | None = connection.scalar(wanted.order_by(mappings.c.version.desc()).limit(1))
+            return found
+
     def append(
         self,
         pipeline: str,
@@ -41,12 +54,14 @@ class Mappings:
         created_by: str,
         decision_run: str | None = None,
         base: int | None = None,
+        declined: tuple[str, ...] | None = None,
+        trial: str | None = None,
     ) -> int:
         """Append a version and return its number, one more than the one before.
 
         `base` is the version that the fields were derived from (0: none): if it is no longer the newest, nothing is
         written and MappingConflict raised, so that no change is lost. Without it the fields go on top of whatever is
-        there.
+        there. What was declined before stays so unless `declined` says otherwise.
         """
         with self.database.transaction() as connection:
             newest = _newest(connection, pipeline)
@@ -60,6 +75,8 @@ class Mappings:
                 created_at=at.astimezone(UTC).isoformat(),
                 created_by=created_by,
                 decision_run=decision_run,
+                declined=declined if declined is not None else newest.declined if newest else (),
+                trial=trial,
             )
             _insert(connection, mapping, at)
             return mapping.version

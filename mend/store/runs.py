@@ -22,8 +22,11 @@ BEFORE = {
     RunState.DECIDED: (RunState.AUDITED,),
     RunState.PUBLISHED: (RunState.DECIDED,),
     RunState.HELD: (RunState.DECIDED,),
-    RunState.VALIDATED: (RunState.PUBLISHED, RunState.HELD, RunState.DISPUTED),
-    RunState.DISPUTED: (RunState.PUBLISHED, RunState.HELD, RunState.VALIDATED, RunState.DISPUTED),
+    RunState.VALIDATED: (RunState.PUBLISHED, RunState.HELD, RunState.DISPUTED, RunState.UNDOING),
+    RunState.UNDOING: (RunState.VALIDATED,),
+    RunState.DISPUTED: (
+        RunState.PUBLISHED, RunState.HELD, RunState.VALIDATED, RunState.UNDOING, RunState.DISPUTED,
+    ),  # fmt: skip
     RunState.FAILED: (RunState.OPENED, RunState.STAGED, RunState.AUDITED, RunState.DECIDED),
     RunState.REPLACED: (RunState.PUBLISHED, RunState.HELD, RunState.VALIDATED),
 }
@@ -34,7 +37,7 @@ OUTCOMES = {
     RunState.HELD: Outcome.HELD,
     RunState.FAILED: Outcome.FAILED,
 }
-ENDED = {RunState.VALIDATED, RunState.DISPUTED, RunState.FAILED, RunState.REPLACED}
+ENDED = {RunState.VALIDATED, RunState.UNDOING, RunState.DISPUTED, RunState.FAILED, RunState.REPLACED}
 UNFINISHED = tuple(state for state in RunState if state not in ENDED)
 
 
