@@ -28,6 +28,7 @@ from cli import (
     status,
     step,
     stream,
+    undo,
     watch,
 )
 from mend.runtime.errors import UserError
@@ -60,6 +61,7 @@ for module in (
     reset,
     circuit,
     serve_metrics,
+    undo,
     watch,
 ):
     module.register(cli)

@@ -11,6 +11,7 @@ from mend.runtime import clock, decision_log
 from mend.runtime.errors import UserError
 from mend.runtime.faults import fault_point
 from mend.runtime.locks import Taken, only_one
+from mend.store.engine import Store
 from mend.store.runs import Run
 from mend.store.tables import RunState
 from mend.store.undos import Undo
@@ -28,7 +29,7 @@ MOVED = frozenset({"published", "held"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What an undo would do; `done` is the undo that did it already."""
+    """What an undo would do; `done` is the undo that did it already. `back`: it brings the decision's effects again."""
 
     decision: int
     run_id: str
@@ -37,11 +38,7 @@ class Wish:
     mapping: int | None = None
     changed: tuple[Changed, ...] = ()
     done: Undo | None = None
-
-    @property
-    def back(self) -> bool:
-        """Whether it brings the decision's effects again."""
-        return self.takes_back is not None
+    back: bool = False
 
 
 def wish(workspace: Workspace, name: str) -> Wish:
@@ -55,7 +52,9 @@ def wish(workspace: Workspace, name: str) -> Wish:
         return Wish(decision=decision, run_id=run_id, takes_back=before.id, done=later)
     if before is None and newest and not newest.back:
         return Wish(decision=decision, run_id=run_id, done=newest)
-    asked = Wish(decision=decision, run_id=run_id, takes_back=before.id if before else None)
+    asked = Wish(decision=decision, run_id=run_id)
+    if before:
+        asked = replace(asked, takes_back=before.id, back=not before.back)
     return with_effects(workspace, asked, before)
 
 
@@ -269,9 +268,7 @@ def vouch(workspace: Workspace, run_id: str, *, coming: bool) -> None:
     aside = layout.undone(run_id)
     away = aside.relative_to(layout.settings.home).as_posix() + "/"
     held = [
-        one
-        for one in set_aside(layout, run_id)
-        if one.place == "held" and not (coming and one.path.startswith(away))
+        one for one in set_aside(layout, run_id) if one.place == "held" and not (coming and one.path.startswith(away))
     ]
     published = published_files(layout, run_id, aside if coming and aside.exists() else None)
     others = [one for one in manifest.files if one.place not in MOVED]
@@ -281,7 +278,22 @@ def vouch(workspace: Workspace, run_id: str, *, coming: bool) -> None:
 
 def note_down(workspace: Workspace, begun: Undo) -> None:
     """Say it in the log of decisions; a line that is there is not written again."""
-    what = f"undo-{begun.takes_back}" if begun.back else f"decision {begun.decision}"
+    what = f"undo-{begun.takes_back}" if begun.takes_back else f"decision {begun.decision}"
     text = f"{what} is undone" + (f": {begun.reason}" if begun.reason else "")
     line = decision_log.note("undone", text, begun.at.isoformat(), by=begun.by, run_id=begun.run_id)
     decision_log.append(workspace.layout.ops / "decision_log.jsonl", line)
+
+
+def pipeline_of(store: Store, name: str) -> str:
+    """Return the pipeline of a decision or an undo."""
+    if name.startswith("undo-"):
+        number = name.removeprefix("undo-")
+        known = store.undos.get(int(number)) if number.isdecimal() else None
+        if known is None:
+            raise UserError(f"no '{name}'. See: mend decision list")
+        return known.pipeline
+    run_id = found(store, name).run_id or ""
+    known_run, event = store.runs.get(run_id), store.task_events.get(run_id)
+    if known_run is None and event is None:
+        raise UserError(f"decision {name} is about no run of this store, so nothing can be undone.", exit_code=REFUSED)
+    return known_run.pipeline if known_run else event.pipeline if event else ""

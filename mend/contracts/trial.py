@@ -1,4 +1,4 @@
-"""A trial of a mapping: what it would make of rows that are there already. A mapping is accepted only with its trial."""
+"""A trial of a mapping: what it would make of rows that are there. A mapping is accepted only with its trial."""
 
 from dataclasses import dataclass
 from typing import Annotated

@@ -1,6 +1,7 @@
 """The versions of each pipeline's mapping. A version, once there, never changes."""
 
 from datetime import UTC, datetime
+from typing import TypedDict, Unpack
 
 from sqlalchemy import Connection, select
 
@@ -12,6 +13,13 @@ from mend.store.tables import mappings
 
 class MappingConflict(UserError):  # noqa: N818 - it names what happened
     """Somebody else appended a version in the meantime."""
+
+
+class More(TypedDict, total=False):
+    """What a version may say beside its fields: what no decision shall add, and the hash of its trial."""
+
+    declined: tuple[str, ...]
+    trial: str | None
 
 
 class Mappings:
@@ -54,14 +62,13 @@ class Mappings:
         created_by: str,
         decision_run: str | None = None,
         base: int | None = None,
-        declined: tuple[str, ...] | None = None,
-        trial: str | None = None,
+        **more: Unpack[More],
     ) -> int:
         """Append a version and return its number, one more than the one before.
 
         `base` is the version that the fields were derived from (0: none): if it is no longer the newest, nothing is
         written and MappingConflict raised, so that no change is lost. Without it the fields go on top of whatever is
-        there. What was declined before stays so unless `declined` says otherwise.
+        there. What was declined before stays so, unless it is said otherwise.
         """
         with self.database.transaction() as connection:
             newest = _newest(connection, pipeline)
@@ -75,8 +82,8 @@ class Mappings:
                 created_at=at.astimezone(UTC).isoformat(),
                 created_by=created_by,
                 decision_run=decision_run,
-                declined=declined if declined is not None else newest.declined if newest else (),
-                trial=trial,
+                declined=more.get("declined", newest.declined if newest else ()),
+                trial=more.get("trial"),
             )
             _insert(connection, mapping, at)
             return mapping.version

@@ -40,7 +40,7 @@ _COLUMNS = [undos.c[name] for name in Undo.__dataclass_fields__]
 
 
 class Undos:
-    """All undos. Of a decision they follow each other: out, back, out, …"""
+    """All undos. Those of a decision follow each other: rows go, come back, go again."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
