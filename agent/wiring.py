@@ -72,7 +72,7 @@ def store_ports(
             store,
             pipeline,
         ),
-        mappings=StoreMappings(store.mappings, pipeline, contract, run_id),
+        mappings=StoreMappings(store.mappings, pipeline, contract, run_id, store.trials),
         quarantine=FileQuarantine(ops.parent / "quarantine"),
         retriggers=FileRetriggers(ops / "retrigger.json"),
         notices=OutboxNotices(store, pipeline, now),

@@ -21,6 +21,7 @@ from mend.contracts.incident import Incident
 from mend.contracts.mapping import MappedField
 from mend.contracts.report import RunReport
 from mend.incidents.log import incident_log
+from mend.remap.versions import contract_of
 from mend.runtime import clock
 from mend.runtime.errors import UserError
 from mend.runtime.faults import fault_point
@@ -201,17 +202,7 @@ def content_of(path: Path) -> bytes | None:
 
 def contract_fields(workspace: Workspace) -> tuple[MappedField, ...]:
     """Return the contract as the first version of the mapping."""
-    pipeline = workspace.pipeline
-    return tuple(
-        MappedField(
-            name=one.name,
-            source=pipeline.source(one.name),
-            type=one.type.column_type,
-            nullable=one.nullable,
-            added=False,
-        )
-        for one in pipeline.schema.fields
-    )
+    return contract_of(workspace.pipeline)
 
 
 def settle_run(workspace: Workspace, run_id: str, decision: DecisionResult) -> DecisionResult:

@@ -97,6 +97,7 @@ def stage_batch(job: Job, frame: "DataFrame", batch_id: int) -> str | None:
     )
     fault_point("manifest_written")
     report = make_report(job, run_id, ranges, tally, [folder / one.path for one in files if one.place == "accepted"])
+    report = with_renames(job, report, [folder / one.path for one in files], began)
     report = with_times(report, began, clock.now())
     write_snapshot(job.layout.contract(run_id), job.plan.pipeline, job.plan.rules)
     job.layout.write(run_id, "run_report", report)
@@ -245,6 +246,16 @@ def make_report(
         lag_before=job.lag_before,
         partitions_added=tuple(one.partition for one in ranges if one.added),
     )
+
+
+def with_renames(job: Job, report: RunReport, staged: Sequence[Path], now: datetime) -> RunReport:
+    """Add to the report where fields that vanished may have gone, tried on all rows that are set aside."""
+    if report.run_id is None or report.drift is None or not (report.drift.removed and report.drift.added):
+        return report
+    from mend.remap.offers import Site, with_candidates
+
+    site = Site(plan=job.plan, layout=job.layout, store=job.store, registry=job.registry)
+    return replace(report, drift=with_candidates(site, report.run_id, report.drift, staged, now))
 
 
 def last_report(job: Job, run_id: str) -> RunReport | None:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 import pyarrow as pa
@@ -54,6 +54,8 @@ PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 class Plan:
     """Everything that one pass needs. `columns` are the published columns in order.
 
+    `pipeline` reads fields from where the mapping says, `source_pipeline` is the pipeline as its file has it.
+
     `decided` are the unknown fields that entered the mapping but can be no column, and those that a person declined:
     they stay among the rescued.
     """
@@ -68,12 +70,15 @@ class Plan:
     reasons_sql: str
     unseen_sql: str
     parts: "Pass"
+    source_pipeline: Pipeline
     decided: frozenset[str] = frozenset()
     direct: pa.StructType | None = None
 
 
 def make_plan(pipeline: Pipeline, rules: RuleSet, mapping: Mapping | None = None) -> Plan:
     """Compile a pipeline with its rules and its newest mapping (fields that entered by a remap)."""
+    source_pipeline = pipeline
+    pipeline = with_renames(pipeline, mapping) if mapping else pipeline
     added = added_fields(pipeline, mapping) if mapping else ()
     fields = (*contract_fields(pipeline, rules), *(as_field(one) for one in added))
     sources = (*(pipeline.source(one.name) for one in pipeline.schema.fields), *(one.source for one in added))
@@ -81,6 +86,7 @@ def make_plan(pipeline: Pipeline, rules: RuleSet, mapping: Mapping | None = None
     parts = Pass(pipeline=pipeline, rules=rules, fields=fields, sources=sources, columns=columns)
     return Plan(
         pipeline=pipeline,
+        source_pipeline=source_pipeline,
         rules=rules,
         mapping_version=mapping.version if mapping else 1,
         fields=fields,
@@ -94,6 +100,19 @@ def make_plan(pipeline: Pipeline, rules: RuleSet, mapping: Mapping | None = None
         parts=parts,
         decided=decided_fields(mapping, added) if mapping else frozenset(),
     )
+
+
+def with_renames(pipeline: Pipeline, mapping: Mapping) -> Pipeline:
+    """Return the pipeline with its fields read from where the mapping says that they are now.
+
+    A field that the pipeline file reads from elsewhere since the rename is the file's: it is the newer word.
+    """
+    renamed = {
+        one.name: one.source
+        for one in mapping.fields
+        if one.renamed_from == pipeline.source(one.name) and not one.added
+    }
+    return replace(pipeline, mapping=pipeline.mapping | renamed) if renamed else pipeline
 
 
 def added_fields(pipeline: Pipeline, mapping: Mapping) -> tuple[MappedField, ...]:

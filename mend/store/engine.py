@@ -30,6 +30,7 @@ from mend.store.proofs import Proofs
 from mend.store.runs import Runs
 from mend.store.task_events import TaskEvents
 from mend.store.topics import Topics
+from mend.store.trials import Trials
 from mend.store.undos import Undos
 
 DRIVERS = {
@@ -65,6 +66,7 @@ class Store:
     measures: Measures
     brakes: Brakes
     undos: Undos
+    trials: Trials
 
     def transaction(self) -> AbstractContextManager[Connection]:
         """Make everything inside the `with` one transaction: kept as a whole at its end, or not at all.
@@ -112,6 +114,7 @@ def open_store(url: str) -> Store:
         measures=Measures(database),
         brakes=Brakes(database),
         undos=Undos(database),
+        trials=Trials(database),
     )
 
 
