@@ -64,8 +64,7 @@ def kolmogorov(
     points = np.concatenate((one, other))
     shares = (np.searchsorted(each, points, side="right") / len(each) for each in (one, other))
     first, second = shares
-    largest: float = np.abs(first - second).max().item()
-    return largest
+    return float(np.abs(first - second).max())
 
 
 def forms(texts: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -81,4 +80,5 @@ def variation(one: pa.ChunkedArray, other: pa.ChunkedArray) -> float:
         for each in (one, other)
     ]
     names = shares[0].keys() | shares[1].keys()
-    return min(1.0, sum(abs(shares[0].get(name, 0.0) - shares[1].get(name, 0.0)) for name in names) / 2)
+    apart: float = sum(abs(shares[0].get(name, 0.0) - shares[1].get(name, 0.0)) for name in names) / 2
+    return min(1.0, apart)

@@ -1,0 +1,66 @@
+"""A renamed field: it is found by names and values, tried on rows that are there, and remapped alone or offered."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow.parquet as pq
+import pytest
+
+from mend.store.trials import hash_of
+from tests.fast.conftest import make_event
+from tests.fast.lane import Lane, open_lane
+
+
+@pytest.fixture
+def lane(home: Path) -> Iterator[Lane]:
+    """Open a lane of the test's own."""
+    with open_lane(home) as opened:
+        yield opened
+
+
+def events(first: int, many: int = 60, **renames: str) -> list[bytes]:
+    """Return events with values of their own, some fields under another name."""
+    now = int(time.time() * 1000)
+    found = []
+    for number in range(first, first + many):
+        made = make_event(
+            id=f"c-{number}", event_ts=now - 60_000 - number, email=f"person{number % 50}@example.org",
+            country=("US", "GB", "DE", "FR")[number % 4], plan=("free", "basic", "premium")[number % 3],
+        )  # fmt: skip
+        event: dict[str, Any] = orjson.loads(made)
+        found.append(orjson.dumps({renames.get(name, name): value for name, value in event.items()}))
+    return found
+
+
+def test_a_renamed_field_is_remapped_alone(lane: Lane) -> None:
+    """Found, tried, remapped without a person; the next batch reads it, and each row says which version made it."""
+    good = lane.run(*events(0))
+    run_id = lane.stage(*events(100, email="email_address"))
+    drift = lane.report(run_id).drift
+    assert drift is not None
+    (found,) = drift.renamed_candidates
+    assert (found.old, found.new, found.action) == ("email", "email_address", "apply")
+    name, trial = lane.workspace.store.trials.get("customers", found.trial or "-") or ("", None)
+    assert trial is not None
+    assert name == hash_of(trial)
+    assert (trial.passed, trial.set_aside.rows, trial.set_aside.fit, trial.set_aside_before.fit) == (True, 60, 60, 0)
+    assert (trial.good_run, trial.again.rows, trial.again.fit) == (good, 60, 60)
+    assert {one.column: one.distance for one in trial.columns}["email"] == 0
+    step = lane.decide(run_id)
+    assert step.facts["decision"] == "remap"
+    current = lane.workspace.store.mappings.current("customers")
+    assert current is not None
+    assert (current.version, current.decision_run, current.trial) == (2, run_id, name)
+    email = current.field("email")
+    assert email is not None
+    assert (email.source, email.renamed_from) == ("email_address", "email")
+    third = lane.run(*events(200, email="email_address"))
+    assert not (lane.report(third).drift or drift).detected
+    (path,) = lane.workspace.layout.published(third).rglob("*.parquet")
+    table = pq.read_table(path, partitioning=None)
+    assert table["email"].to_pylist()[:1] == ["person0@example.org"]
+    assert set(table["mapping_version"].to_pylist()) == {2}
+    assert lane.certify().proof.findings == ()
