@@ -1,61 +1,170 @@
-"""Rows that are there already as the records that they came in: from their bytes, or from their columns."""
+"""The same rows in both samples, where a key or the order tells them, and what differs between their values. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
-import duckdb
-import pyarrow as pa
-import pyarrow.parquet as pq
+import numpy as np
+import numpy.typing as npt
 
-from mend.contracts.schema import Field
-from mend.curate import sql
-from mend.curate.kept import RECORD
-from mend.runtime.files import duckdb_names
+from mend.remap.numbers import Difference, factor_difference, linear_difference
+from mend.remap.profile import NONE, Profile
 
-AT_ONCE = 100_000
-JSON_TEXT = {"union", "any"}
-"""Kinds of fields whose column holds JSON text."""
-ADDED_JSON = {"record", "array"}
+Places = npt.NDArray[np.intp]
+FEWEST_ROWS = 8
+ALL, ALMOST, MANY, BLANKS = 0.995, 0.9, 0.5, 0.05
 
 
-def kept_records(files: Sequence[Path]) -> Iterator[pa.Table]:
-    """Yield the records of files of kept bytes, in parts; files of published rows have none and are left out."""
-    for path in files:
-        with pq.ParquetFile(path) as file:
-            names = set(file.schema_arrow.names)
-            if "value" not in names:
-                continue
-            columns = [one.name for one in RECORD if one.name in names]
-            for batch in file.iter_batches(AT_ONCE, columns=columns):
-                yield pa.Table.from_batches([batch])
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Two columns in the same rows: `share` of equal values, and what it would take to meet so many by chance, in bits."""
+
+    many: int
+    share: float
+    bits: float
+    old: npt.NDArray[np.float64] | None
+    new: npt.NDArray[np.float64] | None
+    blanks: float
+    """Share of rows where only one of the two has a value."""
+
+    @property
+    def enough(self) -> bool:
+        """Whether there are rows enough to say anything."""
+        return self.many >= FEWEST_ROWS
+
+    def differences(self, old: Profile, new: Profile, *, money: bool) -> tuple[Difference, ...]:
+        """Name what differs between the same rows."""
+        if self.blanks > BLANKS:
+            return (Difference("distribution", f"in {self.blanks:.0%} of the same rows only one of them has a value"),)
+        if self.share >= ALL:
+            return ()
+        if self.old is None or self.new is None or old.kind != new.kind:
+            return (Difference("distribution", f"only {self.share:.0%} of {self.many} same rows have the same value"),)
+        return (between(self.old, self.new, self.share, moments=seconds(old), money=money),)
 
 
-def rewritten_records(files: Sequence[Path], fields: Sequence[Field], sources: Mapping[str, str]) -> Iterator[pa.Table]:
-    """Yield published or held rows as JSON events again, each field under the name that it is read from.
+def seconds(one: Profile) -> float:
+    """Return how many units a second has where numbers are moments, else 0."""
+    if one.kind == "time":
+        return 1.0
+    return {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}.get(one.epoch, 0.0)
 
-    A null is left out, which is the same for every field that may be null; what was rescued is there again.
+
+def between(
+    old: npt.NDArray[np.float64], new: npt.NDArray[np.float64], share: float, *, moments: float, money: bool
+) -> Difference:
+    """Explain the difference of numbers in the same rows by an offset, a factor, both, or rounding."""
+    moved = (new - old) / (moments or 1)
+    if moments and share < MANY and np.ptp(moved) <= 3600 + 1 and np.all(np.abs(moved) <= 14 * 3600 + 1):  # noqa: PLR2004
+        return Difference("time_zone", f"moments of the same rows are shifted by {np.median(moved) / 3600:g} h")
+    scale = float(np.std(old))
+    if scale > 0 and np.std(new) > 0:
+        slope, offset = (float(one) for one in np.polyfit(old, new, 1))
+        rest = float(np.std(new - slope * old - offset)) / float(np.std(new))
+        if rest < FITS and abs(slope - 1) < ROUNDED and abs(offset) < ROUNDED * max(scale, abs(float(np.mean(old)))):
+            return Difference("narrowing", "values of the same rows are rounded or nearly the same")
+        if rest < FITS and abs(offset) < ROUNDED * float(np.std(new)):
+            return factor_difference(slope, money=money)
+        if rest < FITS:
+            return linear_difference(slope, offset)
+    return Difference("distribution", f"only {share:.0%} of the same rows have the same value")
+
+
+FITS, ROUNDED = 0.05, 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class RowPairs:
+    """Places of the same rows in the old and the new sample."""
+
+    old: Places
+    new: Places
+    by: str
+
+    def side_by_side(self, old: Profile, new: Profile) -> Pairs | None:
+        """Return two columns in the same rows; None for what is inside lists."""
+        if old.column.inside_list or new.column.inside_list:
+            return None
+        one, other = old.hashes[self.old], new.hashes[self.new]
+        there = (one != NONE) & (other != NONE)
+        many = int(np.count_nonzero(there))
+        equal = one[there] == other[there]
+        numbers = [
+            None if side.numbers is None else side.numbers[at][there]
+            for side, at in ((old, self.old), (new, self.new))
+        ]  # fmt: skip
+        blanks = float(np.mean((one != NONE) != (other != NONE))) if len(one) else 0.0
+        share = float(np.mean(equal)) if many else 0.0
+        return Pairs(many, share, min(old.bits, new.bits) * many * share, numbers[0], numbers[1], blanks)
+
+
+def same_rows(old: Mapping[str, Profile], new: Mapping[str, Profile]) -> RowPairs | None:
+    """Find the same rows by a column that is unique in both, else by their order; None where nothing else agrees.
+
+    What is found must hold for other columns as well: two counts from 1 on are no key.
     """
-    some = [path for path in files if "kafka_offset" in pq.read_schema(path).names]
-    if not some:
-        return
-    with duckdb.connect() as db:
-        db.execute("SET TimeZone = 'UTC'").fetchall()
-        rows = db.read_parquet(duckdb_names(some), hive_partitioning=False, union_by_name=True)
-        there = set(rows.columns)
-        members = ", ".join(f"{sql.name(sources[one.name])} := {value_sql(one)}" for one in fields if one.name in there)
-        rescued = "coalesce(rescued, '{}')" if "rescued" in there else "'{}'"
-        found = rows.project(f"""
-            kafka_key::BLOB AS key,
-            json_merge_patch({rescued}::JSON, to_json(struct_pack({members})))::VARCHAR::BLOB AS value,
-            kafka_topic AS topic, kafka_partition AS partition, kafka_offset AS "offset", kafka_timestamp AS timestamp
-        """)
-        reader = found.to_arrow_reader(AT_ONCE)
-        for batch in reader:
-            yield pa.Table.from_batches([batch])
+    flat = {path: one for path, one in old.items() if not one.column.inside_list and one.kind != "empty"}
+    others = {path: one for path, one in new.items() if not one.column.inside_list and one.kind != "empty"}
+    for found in candidates(flat, others):
+        if holds(found, flat, others):
+            return found
+    return None
 
 
-def value_sql(field: Field) -> str:
-    """Return a column's value as an event has it."""
-    column, kind = sql.name(field.name), field.type.kind
-    text = kind in JSON_TEXT or (kind in ADDED_JSON and field.type.structure == "VARCHAR")
-    return f"TRY_CAST({column} AS JSON)" if text else column
+def candidates(old: Mapping[str, Profile], new: Mapping[str, Profile]) -> Iterable[RowPairs]:
+    """Return ways in which rows could be the same, the surest first."""
+    keys = [(old[path], new[path]) for path in old if path in new and old[path].unique and new[path].unique]
+    yield from joined_by(keys)
+    lengths = {len(one.hashes) for one in (*old.values(), *new.values())}
+    if len(lengths) == 1:
+        at = np.arange(lengths.pop())
+        yield RowPairs(at, at, "their order")
+    lone_old = [one for path, one in old.items() if path not in new and one.unique]
+    lone_new = [one for path, one in new.items() if path not in old and one.unique]
+    if len(lone_old) * len(lone_new) <= MOST_KEYS:
+        yield from joined_by([(one, other) for one in lone_old for other in lone_new if one.kind == other.kind])
+
+
+MOST_KEYS = 400
+
+
+def joined_by(keys: list[tuple[Profile, Profile]]) -> Iterable[RowPairs]:
+    """Join the rows by each key, the one with the most values in common first."""
+    joined = []
+    for one, other in keys:
+        _, left, right = np.intersect1d(one.hashes, other.hashes, return_indices=True)
+        there = one.hashes[left] != NONE
+        if np.count_nonzero(there) >= FEWEST_ROWS:
+            by = "" if one.column.path == other.column.path else other.column.path
+            joined.append(RowPairs(left[there], right[there], " = ".join(filter(None, (one.column.path, by)))))
+    return sorted(joined, key=lambda one: -len(one.old))[:MOST_JOINS]
+
+
+MOST_JOINS = 3
+
+
+def holds(found: RowPairs, old: Mapping[str, Profile], new: Mapping[str, Profile]) -> bool:
+    """Whether other columns agree in these rows, beyond what chance would give, and more of them than disagree."""
+    keys = set(found.by.split(" = "))
+    shared = [(one, new[path]) for path, one in old.items() if path in new and path not in keys][:MOST_LOOKED]
+    votes = [vote for one, other in shared if (vote := agree(found, one, other)) is not None]
+    if votes:
+        return float(np.mean(votes)) >= MANY
+    rest = [one for path, one in old.items() if path not in new and path not in keys][:MOST_LOOKED]
+    others = [one for path, one in new.items() if path not in old and path not in keys][:MOST_LOOKED]
+    return sum(any(agree(found, one, other) for other in others) for one in rest) >= (
+        1 if keys != {"their order"} else 2
+    )
+
+
+MOST_LOOKED = 40
+
+
+def agree(found: RowPairs, one: Profile, other: Profile) -> bool | None:
+    """Whether two columns have the same values in these rows; None where that would say nothing."""
+    pairs = found.side_by_side(one, other)
+    if pairs is None or min(one.bits, other.bits) * pairs.many < TELLING or one.kind != other.kind:
+        return None
+    return pairs.share >= ALMOST
+
+
+TELLING = 30.0

@@ -17,7 +17,7 @@ from mend.curate.decoders import decoder
 from mend.curate.plan import Plan, make_plan
 from mend.quality.snapshot import versions
 from mend.remap.distance import distance, is_far
-from mend.remap.rows import kept_records, rewritten_records
+from mend.remap.past_rows import kept_records, rewritten_records
 from mend.remap.versions import Recipe
 from mend.runtime.pipeline_file import Pipeline
 from mend.runtime.schema_registry import RegistryAddress

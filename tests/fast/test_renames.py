@@ -50,7 +50,7 @@ def test_a_renamed_field_is_remapped_alone(lane: Lane) -> None:
     assert (trial.good_run, trial.again.rows, trial.again.fit) == (good, 60, 60)
     assert {one.column: one.distance for one in trial.columns}["email"] == 0
     step = lane.decide(run_id)
-    assert step.facts["decision"] == "remap"
+    assert step.facts["decision"] == "remap", step.message
     current = lane.workspace.store.mappings.current("customers")
     assert current is not None
     assert (current.version, current.decision_run, current.trial) == (2, run_id, name)
