@@ -127,10 +127,10 @@ class StoreMappings:
         return known[0]
 
     def active_names(self) -> frozenset[str]:
-        """Return the names of the newest version, and those that a person decided about otherwise."""
+        """Return the names that the newest version reads, and those that a person decided about otherwise."""
         current = self.mappings.current(self.pipeline)
         fields, declined = (current.fields, current.declined) if current else (self.contract, ())
-        return frozenset((*(one.name for one in fields), *declined))
+        return frozenset((*(name for one in fields for name in (one.name, one.source)), *declined))
 
     def _first(self, at: datetime) -> int:
         return self.mappings.append(self.pipeline, self.contract, at, created_by="contract", base=0)
