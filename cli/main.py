@@ -17,6 +17,7 @@ from cli import (
     event,
     incident,
     init,
+    mapping,
     matrix,
     pipeline,
     prove,
@@ -67,6 +68,7 @@ for module in (
     module.register(cli)
 cli.add_typer(pipeline.cli, name="pipeline")
 cli.add_typer(contract.cli, name="contract")
+cli.add_typer(mapping.cli, name="mapping")
 cli.add_typer(matrix.cli, name="matrix")
 cli.add_typer(decision.cli, name="decision")
 cli.add_typer(incident.cli, name="incident")

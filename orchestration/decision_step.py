@@ -20,6 +20,8 @@ from mend.contracts.decision import Action, DecisionResult, Rows
 from mend.contracts.incident import Incident
 from mend.contracts.mapping import MappedField
 from mend.contracts.report import RunReport
+from mend.curate.filled import fill_files
+from mend.curate.plan import added_fields
 from mend.incidents.log import incident_log
 from mend.remap.versions import contract_of
 from mend.runtime import clock
@@ -214,6 +216,7 @@ def settle_run(workspace: Workspace, run_id: str, decision: DecisionResult) -> D
     replaced = workspace.store.runs.replaces(run_id)
     if replaced and rows is Rows.HOLD:
         give_up(workspace, run_id, decision)
+    fill_added(workspace, run_id)
     for one in replaced:
         retire(workspace.layout, workspace.sink, one)
     ranges, at = workspace.store.ledger.ranges(run_id), clock.now()
@@ -236,6 +239,19 @@ def settle_run(workspace: Workspace, run_id: str, decision: DecisionResult) -> D
         owe_dead_letters(workspace, run_id)
         workspace.store.runs.replace(run_id, at)
     return replace(decision, escalation_required=True) if wrong else decision
+
+
+def fill_added(workspace: Workspace, run_id: str) -> None:
+    """Fill the columns that entered the mapping since the run was staged, before any of its rows is moved."""
+    current, staged = workspace.store.mappings.current(workspace.pipeline.name), workspace.layout.staged(run_id)
+    run = workspace.store.runs.get(run_id)
+    if current is None or run is None or current.version == (run.mapping_version or 1) or not staged.exists():
+        return
+    before = workspace.store.mappings.get(workspace.pipeline.name, run.mapping_version or 1)
+    known = {one.name for one in (added_fields(workspace.pipeline, before) if before else ())}
+    new = [one for one in added_fields(workspace.pipeline, current) if one.name not in known]
+    if new:
+        fill_files(staged / "accepted", new, current.version)
 
 
 def give_up(workspace: Workspace, run_id: str, decision: DecisionResult) -> NoReturn:

@@ -57,7 +57,6 @@ class Trial:
     again: TriedRows
     columns: tuple[TriedColumn, ...] = ()
     key_overlap: Share | None = None
-    key_overlap_before: Share | None = None
     against: tuple[str, ...] = ()
 
     @property

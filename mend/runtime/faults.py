@@ -26,6 +26,7 @@ POINTS = {
     "decision_recorded": "the decision is on record, none of its acts is done",
     "act_done": "an act is done and not noted as done",
     "acts_done": "all acts are done, no row is moved",
+    "columns_filled": "rescued values of a new column are written beside a file, which is without them still",
     "segment_split": "a segment's failing rows are written aside, the accepted file has them still",
     "folder_moved": "a folder of the run is where it belongs, the next one is not",
     "before_publish": "all that is not readable is in place, nothing is published",
@@ -40,8 +41,8 @@ POINTS = {
 }
 """Every point, and what a crash leaves behind there."""
 
-OF_UNDO = frozenset({"undo_begun", "rows_back", "undo_moved"})
-"""Points that only `mend undo` passes."""
+OF_HEALING = frozenset({"columns_filled", "undo_begun", "rows_back", "undo_moved"})
+"""Points that a run of events without new fields does not pass."""
 
 KILLED_AT = "rehearsal: killed at "
 """The last words of a process, on stderr: a rehearsal is not to be taken for the real thing."""

@@ -8,13 +8,13 @@ from typing import Any
 
 from agent.testing import AUDIT
 from mend.contracts.report import RunReport
+from mend.proof.prove import Scope
 from mend.runtime import clock
 from mend.runtime.settings import load_settings
 from mend.store.tables import RunState
 from orchestration.prove import Certificate, certify
 from orchestration.steps import StepResult, agent_decide, validate_load
 from orchestration.workspace import Workspace, open_workspace
-from mend.proof.prove import Scope
 from spark.batch import stage_batch
 from tests.fast.conftest import ROOT, make_records
 from tests.fast.crashes import LocalFrame, job_of, log_start, write

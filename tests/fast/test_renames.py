@@ -64,3 +64,20 @@ def test_a_renamed_field_is_remapped_alone(lane: Lane) -> None:
     assert table["email"].to_pylist()[:1] == ["person0@example.org"]
     assert set(table["mapping_version"].to_pylist()) == {2}
     assert lane.certify().proof.findings == ()
+
+
+def test_a_new_field_of_a_run_is_filled_before_it_is_published(lane: Lane) -> None:
+    """The run that brought a field is published with it: rescued values are back-filled, others stay rescued."""
+    lane.run(*events(0))
+    scored = [
+        orjson.dumps(orjson.loads(one) | {"score": number / 2, "odd": 1}) for number, one in enumerate(events(100))
+    ]
+    odd = orjson.dumps(orjson.loads(events(300, 1)[0]) | {"score": "high"})
+    run_id = lane.run(*scored)
+    (path,) = lane.workspace.layout.published(run_id).rglob("*.parquet")
+    table = pq.read_table(path, partitioning=None)
+    assert table["score"].to_pylist() == [number / 2 for number in range(60)]
+    assert (set(table["mapping_version"].to_pylist()), set(table["rescued"].to_pylist())) == ({2}, {None})
+    staged_before = lane.stage(*events(200), odd)
+    lane.decide(staged_before)
+    assert lane.certify().proof.findings == ()
