@@ -8,6 +8,7 @@ import typer
 from cli import (
     agent,
     alerts,
+    autonomy,
     backfill,
     circuit,
     contract,
@@ -74,6 +75,7 @@ cli.add_typer(decision.cli, name="decision")
 cli.add_typer(incident.cli, name="incident")
 cli.add_typer(alerts.cli, name="alerts")
 cli.add_typer(agent.cli, name="agent")
+cli.add_typer(autonomy.cli, name="autonomy")
 cli.add_typer(event.cli, name="event")
 
 

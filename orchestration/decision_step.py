@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from agent.causes import classify
 from agent.context import DecisionContext, History, assemble, read_quality, read_report
+from agent.decide import run_key
 from agent.decision_agent import decide_run
 from agent.ports import AdviserPort, Remembered
 from agent.sanity import Problem, anomaly
@@ -31,6 +32,7 @@ from mend.runtime.files import write_atomic
 from mend.runtime.pipeline_file import Pipeline
 from mend.store.sums import check_sums
 from mend.store.tables import RunState
+from orchestration.autonomy import limits_earned, note_remedies, score_after_failure, score_after_run
 from orchestration.brakes import earlier_tries, why_paused
 from orchestration.dead_letters import owe_dead_letters
 from orchestration.effects import check_rows
@@ -72,6 +74,7 @@ def decide_about_failure(
     While the pipeline is paused another try is dropped, not kept: after the pause the next run is that try.
     """
     store, name = workspace.store, workspace.pipeline.name
+    score_after_failure(workspace, error)
     tries = earlier_tries(store.runs.failures(name, 100), error, now=clock.now(), since=store.brakes.last_closed(name))
     past = replace(
         history(workspace, run_id),
@@ -96,6 +99,7 @@ def decide(workspace: Workspace, context: DecisionContext, error: str | None = N
     output = layout.run_file(context.run, "agent_decision") if context.run else layout.ops / "agent_decision.json"
     journal = store_journal(workspace.store, output, layout.ops / "decision_log.jsonl")
     decision = decide_run(context, ports, journal, adviser=adviser(workspace, context))
+    note_remedies(workspace, run_key(context), decision)
     layout.write_latest("agent_decision", to_dict(decision))
     if Action.REMAP in decision.actions:
         write_mapping(workspace)
@@ -180,7 +184,7 @@ def history(workspace: Workspace, run_id: str | None) -> History:
         timestamp=now.isoformat(),
         recent_incidents=tuple(brief(one) for one in [one for one in incidents if one.parent is None][:10]),
         open_storms=tuple((one.cause or "").removeprefix(storms) for one in log.open_incidents(storms)),
-        pipeline_config=limits_of(workspace.pipeline),
+        pipeline_config=limits_of(workspace.pipeline) | earned(workspace, run_id),
         consecutive_failures=failures,
         circuit_open=store.brakes.circuit(name) is not None,
     )
@@ -195,6 +199,12 @@ def brief(incident: Incident) -> dict[str, Any]:
 def limits_of(pipeline: Pipeline) -> dict[str, Any]:
     """Return what the pipeline asks of the matrix: fields that it refuses are not added by the machine."""
     return {"schema_drift_auto_remap": False} if pipeline.unknown_fields == "reject" else {}
+
+
+def earned(workspace: Workspace, run_id: str | None) -> dict[str, Any]:
+    """Return the limits of remedies that did not help, and that no person has allowed since."""
+    run = workspace.store.runs.get(run_id) if run_id else None
+    return limits_earned(workspace, run.report if run else None)
 
 
 def content_of(path: Path) -> bytes | None:
@@ -238,6 +248,7 @@ def settle_run(workspace: Workspace, run_id: str, decision: DecisionResult) -> D
         workspace.store.runs.advance(run_id, state, at, published_rows=published.total() if accepted else None)
         owe_dead_letters(workspace, run_id)
         workspace.store.runs.replace(run_id, at)
+    score_after_run(workspace, run_id)
     return replace(decision, escalation_required=True) if wrong else decision
 
 

@@ -125,8 +125,12 @@ def appended(workspace: Workspace, recipe: Recipe, *, base: int, trial: str, by:
     """Append a version, and write it down in the log and as a file."""
     mappings, name, at = workspace.store.mappings, workspace.pipeline.name, clock.now()
     with workspace.store.transaction():
-        if base == 0 and mappings.current(name) is None:
-            base = mappings.append(name, contract_of(workspace.pipeline), at, created_by="contract", base=0)
+        if base == 0:  # the contract itself, which is version 1 as soon as there is a second one
+            base = (
+                1
+                if mappings.current(name)
+                else mappings.append(name, contract_of(workspace.pipeline), at, created_by="contract", base=0)
+            )
         mappings.append(name, recipe.fields, at, created_by=by, base=base, declined=recipe.declined, trial=trial)
     made = mappings.current(name)
     if made is None:  # it was appended a moment ago

@@ -16,6 +16,7 @@ from mend.store.runs import Run
 from mend.store.tables import RunState
 from mend.store.undos import Undo
 from orchestration import settled_manifest
+from orchestration.autonomy import score_undone
 from orchestration.mapping_file import write_mapping
 from orchestration.replay import found
 from orchestration.settle import held_rows
@@ -240,6 +241,7 @@ def end(workspace: Workspace, begun: Undo) -> Undo:
             store.runs.advance(run_id, RunState.DISPUTED if wrong else RunState.VALIDATED, clock.now())
         moved = published.total() if begun.back else rows_held_back(workspace, run_id)
         store.undos.end(begun.id, clock.now(), moved)
+    score_undone(workspace, run_id, back=begun.back)
     write_mapping(workspace)
     return next(one for one in store.undos.of_decision(begun.decision) if one.id == begun.id)
 

@@ -93,24 +93,33 @@ class StoreMappings:
     def apply(self, mapping: dict[str, Any], at: datetime) -> int:
         """Append a version with the new fields, but for those that a person declined, and with the tried renames."""
         current = self.mappings.current(self.pipeline)
-        base = current.version if current else self._first(at)
-        fields = current.fields if current else self.contract
-        declined = current.declined if current else ()
+        fields, declined = (current.fields, current.declined) if current else (self.contract, ())
         renames = {new: one for new, one in mapping.items() if "renamed_from" in one}
-        wanted = {name: one["renamed_from"] for name, one in renames.items()}
-        recipe = with_renames(fields, declined, wanted)
-        known = {one.name for one in recipe.fields} | {one.source for one in recipe.fields} | set(declined)
+        recipe = with_renames(fields, declined, self._fields_of(renames, fields))
+        known = {name for one in recipe.fields for name in (one.name, one.source)} | set(declined)
         added = tuple(
             added_field(name, one) for name, one in mapping.items() if name not in renames and name not in known
         )
         found = (*recipe.fields, *added)
+        base = current.version if current else 0
+        trial = self._trial(renames, found, base) if recipe.fields != fields else None
+        base = base or self._first(at)
         if found == fields:
             return base
-        trial = self._trial(renames, found, base) if recipe.fields != fields else None
         return self.mappings.append(
             self.pipeline, found, at, created_by="decision", decision_run=self.run_id, base=base,
             declined=recipe.declined, trial=trial,
         )  # fmt: skip
+
+    def _fields_of(self, renames: dict[str, Any], fields: tuple[MappedField, ...]) -> dict[str, str]:
+        """Return new name → field; a field that there is none of is refused."""
+        names = {one.name for one in fields}
+        for new, one in renames.items():
+            if one["renamed_from"] not in names:
+                raise UserError(
+                    f"{self.pipeline}: '{new}' is to be '{one['renamed_from']}', and no field is called so."
+                )
+        return {new: one["renamed_from"] for new, one in renames.items()}
 
     def _trial(self, renames: dict[str, Any], fields: tuple[MappedField, ...], base: int) -> str:
         """Return the hash of the trial of these fields; refuses what was not tried, or tried in vain."""
@@ -122,7 +131,7 @@ class StoreMappings:
         said = known[1]
         if not said.passed:
             raise UserError(f"{self.pipeline}: the new mapping did not pass its trial: {said.against[0]}.")
-        if set(said.fields) != set(fields) or max(said.base, 1) != base:
+        if set(said.fields) != set(fields) or max(said.base, 1) != max(base, 1):
             raise UserError(f"{self.pipeline}: another mapping was tried than the one that would be used now.")
         return known[0]
 

@@ -27,6 +27,7 @@ from mend.store.measures import Measures
 from mend.store.migrate import prepare
 from mend.store.outbox import Outbox
 from mend.store.proofs import Proofs
+from mend.store.remedies import Remedies
 from mend.store.runs import Runs
 from mend.store.task_events import TaskEvents
 from mend.store.topics import Topics
@@ -67,6 +68,7 @@ class Store:
     brakes: Brakes
     undos: Undos
     trials: Trials
+    remedies: Remedies
 
     def transaction(self) -> AbstractContextManager[Connection]:
         """Make everything inside the `with` one transaction: kept as a whole at its end, or not at all.
@@ -115,6 +117,7 @@ def open_store(url: str) -> Store:
         brakes=Brakes(database),
         undos=Undos(database),
         trials=Trials(database),
+        remedies=Remedies(database),
     )
 
 

@@ -1,10 +1,12 @@
 """A lane through a pipeline without Kafka and Spark: events go in batch by batch, each becomes a run and is decided."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from agent.testing import AUDIT
 from mend.contracts.report import RunReport
@@ -70,9 +72,11 @@ class Lane:
         scope = Scope(since="2000-01-01")
         return certify(workspace.settings, workspace.store, scope, now=clock.now())
 
-    def with_pipeline(self, change: Callable[[Any], Any]) -> "Lane":
-        """Return the lane with another pipeline file."""
-        return replace(self, workspace=replace(self.workspace, pipeline=change(self.workspace.pipeline)))
+    def for_commands(self, environment: pytest.MonkeyPatch) -> None:
+        """Let the commands of a test work here."""
+        settings = self.workspace.settings
+        for name, value in {"MEND_HOME": settings.home, "MEND_PIPELINES": settings.pipelines}.items():
+            environment.setenv(name, str(value))
 
 
 @contextmanager

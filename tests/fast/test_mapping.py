@@ -65,7 +65,7 @@ def written(lane: Lane, text: str) -> Path:
 
 
 MISTAKES = {
-    "fields:\n  emial: {from: mail}": r"mapping.yml:3: fields.emial: the contract has no field 'emial'. A new field needs",
+    "fields:\n  emial: {from: mail}": r"mapping.yml:3: fields.emial: the contract has no field 'emial'. A new field",
     "fields:\n  email: {from: maill}": r"no event of late has a field 'maill'. Did you mean 'mail'\?",
     "fields:\n  email: {from: plan}": r"email and plan are both read from 'plan'",
     "fields:\n  email: {from: name}\n  name: {from: email}": r"a loop, \w+ ← \w+ ← \w+",
@@ -162,9 +162,7 @@ def test_files_of_others_in_quarantine_are_left_out(held: Lane) -> None:
 
 def test_the_command_line_tries_uses_and_shows(held: Lane, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exit code 3 for a mapping that does not pass; a used one is listed, shown and compared."""
-    settings = held.workspace.settings
-    for name, value in {"MEND_HOME": settings.home, "MEND_PIPELINES": settings.pipelines}.items():
-        monkeypatch.setenv(name, str(value))
+    held.for_commands(monkeypatch)
 
     def mend(*words: str) -> tuple[int, Any]:
         """Run a command."""
@@ -197,11 +195,7 @@ def test_an_offered_mapping_is_used_when_a_person_agrees(lane: Lane, monkeypatch
     (found,) = drift.renamed_candidates
     assert (found.action, bool(found.trial)) == ("ask", True)
     assert lane.workspace.store.mappings.current("customers") is None
-    for name, value in {
-        "MEND_HOME": lane.workspace.settings.home,
-        "MEND_PIPELINES": lane.workspace.settings.pipelines,
-    }.items():
-        monkeypatch.setenv(name, str(value))
+    lane.for_commands(monkeypatch)
     answer = CliRunner().invoke(cli, ["decision", "approve", run_id, "--by", "ann", "--json"])
     assert orjson.loads(answer.stdout)["mapping_version"] == 2
     assert lane.workspace.store.decisions.get(run_id) is not None
@@ -220,7 +214,7 @@ def test_a_rename_wins_until_the_pipeline_file_says_otherwise(lane: Lane) -> Non
 
 
 def test_rescued_values_of_another_type_stay_rescued(tmp_path: Path) -> None:
-    """A column takes what is of its type; the rest is kept as it came, and a row that got nothing says its old version."""
+    """A column takes what is of its type; the rest is kept as it came, in the old version."""
     table = pa.table({
         "rescued": ['{"score":1.5,"a":1}', '{"score":"high"}', None, '{"score":null}'],
         "mapping_version": pa.array([1] * 4, pa.int32()),
