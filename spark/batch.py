@@ -41,6 +41,11 @@ CARRIED = "carried"
 """Begins the name of files whose rows a backfill takes over from the runs that it replaces."""
 
 
+def run_id_of(pipeline: str, query_id: str, batch_id: int) -> str:
+    """Return the id of a batch's run."""
+    return f"{pipeline}-{query_id[:8]}-{batch_id:06d}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """What all runs of one ingest job share."""
@@ -57,7 +62,7 @@ class Job:
 
     def run_id(self, batch_id: int) -> str:
         """Return the id of a batch's run: a replayed batch has the id it had before."""
-        return f"{self.plan.pipeline.name}-{self.query_id[:8]}-{batch_id:06d}"
+        return run_id_of(self.plan.pipeline.name, self.query_id, batch_id)
 
 
 def stage_batch(job: Job, frame: "DataFrame", batch_id: int) -> str | None:

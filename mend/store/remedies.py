@@ -54,7 +54,7 @@ class Remedies:
         """Return the remedies of each cause since a person last allowed it, oldest first."""
         allowed = select(permissions.c.cause, permissions.c.at).where(permissions.c.pipeline == pipeline)
         with self.database.reading() as connection:
-            last = dict(connection.execute(allowed.order_by(permissions.c.id)).tuples().all())
+            last = {row.cause: row.at for row in connection.execute(allowed.order_by(permissions.c.id))}
         found: dict[str, list[Remedy]] = {cause: [] for cause in last}
         for one in self._all(remedies.c.pipeline == pipeline):
             if one.cause not in last or one.at > last[one.cause]:
