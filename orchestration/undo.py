@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from typing import Any
 
 from mend.contracts.mapping import Mapping
 from mend.remap.versions import Changed, changes, taken_back
@@ -24,6 +25,7 @@ from orchestration.settled_manifest import PLACES, published_files, set_aside
 from orchestration.workspace import Workspace
 
 REFUSED = 3
+SETTLED = {RunState.PUBLISHED, RunState.VALIDATED, RunState.DISPUTED}
 MOVED = frozenset({"published", "held"})
 """Places between which an undo moves rows."""
 
@@ -101,6 +103,12 @@ def rows_that_move(workspace: Workspace, asked: Wish) -> int:
     refuse_unsettled(workspace, run)
     if not asked.back:
         return workspace.sink.count(asked.run_id).total()
+    if replays := replayed_by(workspace, asked.run_id):
+        raise UserError(
+            f"{asked.run_id}: {replays[0]} published rows that were held meanwhile; they would be there twice. "
+            f"Take that back first: mend quarantine undo {replays[0]}",
+            exit_code=REFUSED,
+        )
     first = workspace.store.undos.get(asked.takes_back or 0)
     there = rows_held_back(workspace, asked.run_id)
     if first and first.rows != there:
@@ -110,6 +118,16 @@ def rows_that_move(workspace: Workspace, asked: Wish) -> int:
             exit_code=REFUSED,
         )
     return there
+
+
+def replayed_by(workspace: Workspace, run_id: str) -> list[str]:
+    """Return the replays that took rows which this run holds; their manifests say so."""
+    found = []
+    for one in workspace.store.runs.standing(workspace.pipeline.name):
+        if one.state in SETTLED and workspace.layout.run_file(one.run_id, "manifest").exists():
+            takes: tuple[Any, ...] = getattr(settled_manifest.read(workspace.layout, one.run_id), "takes", ())
+            found += [one.run_id for each in takes if (each.run_id, each.place) == (run_id, "held")][:1]
+    return found
 
 
 def rows_held_back(workspace: Workspace, run_id: str) -> int:
@@ -128,6 +146,12 @@ def refuse_unsettled(workspace: Workspace, run: Run) -> None:
     }.get(run.state, "wait until it is validated")
     if run.state is not RunState.VALIDATED:
         raise UserError(f"{run.run_id} is {run.state.value}: {advice}. Nothing was changed.", exit_code=REFUSED)
+    if not workspace.store.ledger.ranges(run.run_id):
+        raise UserError(
+            f"{run.run_id} read no offsets: its rows are those of other runs. Take a replay back with: "
+            f"mend quarantine undo {run.run_id}",
+            exit_code=REFUSED,
+        )
     taken = workspace.store.runs.replaces(run.run_id)
     if taken:
         raise UserError(
