@@ -22,6 +22,7 @@ from cli import (
     matrix,
     pipeline,
     prove,
+    remap,
     report,
     reset,
     run,
@@ -77,6 +78,7 @@ cli.add_typer(alerts.cli, name="alerts")
 cli.add_typer(agent.cli, name="agent")
 cli.add_typer(autonomy.cli, name="autonomy")
 cli.add_typer(event.cli, name="event")
+cli.add_typer(remap.cli, name="remap")
 
 
 @cli.callback()

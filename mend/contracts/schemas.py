@@ -10,6 +10,7 @@ from mend.contracts.codec import json_schema
 from mend.contracts.decision import DecisionLogLine, DecisionResult
 from mend.contracts.incident import Incident
 from mend.contracts.mapping import Mapping
+from mend.contracts.matching import Matching
 from mend.contracts.quality import QualityResults
 from mend.contracts.report import RunReport
 from mend.contracts.settled import SettledManifest
@@ -24,6 +25,7 @@ CONTRACTS: dict[str, type[Any]] = {
     "decision_log_line": DecisionLogLine,
     "incident": Incident,
     "mapping": Mapping,
+    "matching": Matching,
     "manifest": SettledManifest,
     "task_event": TaskEvent,
     "event_answer": Answer,

@@ -20,10 +20,13 @@ class Column:
     facts: dict[str, str] = field(default_factory=dict)
 
 
-def leaf_columns(schema: pa.Schema | None, sample: pa.Table) -> tuple[dict[str, Column], list[str]]:
+def leaf_columns(
+    schema: pa.Schema | None, sample: pa.Table, *, typed: bool = True
+) -> tuple[dict[str, Column], list[str]]:
     """Return the leaves by path, and the names that are there more than once, of which the first counts.
 
-    A field of the schema that the sample lacks has no values; one that only the sample has keeps its own type.
+    A field of the schema that the sample lacks has no values; one that only the sample has keeps its own type. Without
+    `typed` the types are those of the values.
     """
     schema = schema or sample.schema
     found: dict[str, Column] = {}
@@ -35,7 +38,7 @@ def leaf_columns(schema: pa.Schema | None, sample: pa.Table) -> tuple[dict[str, 
                 continue
             at = len(found)
             found[leaf.path] = Column(
-                path=leaf.path, type=leaf.type, values=leaf.values, position=at, inside_list=leaf.inside_list,
+                path=leaf.path, type=leaf.type if typed else leaf.values.type, values=leaf.values, position=at, inside_list=leaf.inside_list,
                 nullable=leaf.nullable, facts=leaf.facts,
             )  # fmt: skip
     return found, twice

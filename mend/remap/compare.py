@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy import special, stats
+from scipy import stats
 
 from mend.contracts.matching import Kind
-from mend.remap.numbers import Difference, number_differences
+from mend.remap.numbers import Difference, chance_of, ks, number_differences
 from mend.remap.profile import CLOSED, FEWEST, Profile
 from mend.remap.rows import Pairs, RowPairs
 from mend.remap.texts import ENCODED, PERSONAL, Shape
@@ -39,7 +39,7 @@ def compare(old: Profile, new: Profile, rows: RowPairs | None, *, money: bool, l
     pairs = rows.side_by_side(old, new) if rows else None
     overlap = shared_values(old, new)
     if pairs and pairs.enough:
-        return same_rows_compared(old, new, pairs, overlap, money=money)
+        return same_rows_compared(old, new, pairs, overlap, money=money, level=level)
     found = differences(old, new, money=money, level=level)
     return Comparison(
         likeness=by_values(old, new), overlap=overlap, equal=same_values(old, new) and not found,
@@ -47,16 +47,24 @@ def compare(old: Profile, new: Profile, rows: RowPairs | None, *, money: bool, l
     )  # fmt: skip
 
 
-def same_rows_compared(old: Profile, new: Profile, pairs: Pairs, overlap: float, *, money: bool) -> Comparison:
-    """Compare the values that the same rows carry."""
+def same_rows_compared(
+    old: Profile, new: Profile, pairs: Pairs, overlap: float, *, money: bool, level: float
+) -> Comparison:
+    """Compare the values that the same rows carry, and all values where those say too little."""
     found = pairs.differences(old, new, money=money)
+    equal = not found and pairs.bits >= PROOF
     if found:
         found = written_otherwise(old, new) or found
-    equal = not found and pairs.bits >= PROOF
+    elif not equal:
+        found = differences(old, new, money=money, level=level)
     likeness = pairs.share if pairs.share >= ALMOST else 0.5 * by_values(old, new)
-    many = pairs.many >= FEWEST_VALUES
     return Comparison(
-        likeness=likeness, overlap=overlap, equal=equal, enough=equal or many, differences=found, pairs=pairs
+        likeness=likeness,
+        overlap=overlap,
+        equal=equal,
+        enough=equal or enough(old, new),
+        differences=found,
+        pairs=pairs,
     )
 
 
@@ -116,17 +124,6 @@ def by_values(old: Profile, new: Profile) -> float:
 def distance(old: Profile, new: Profile) -> float:
     """Return the largest difference of the shares below any number (Kolmogorov and Smirnov)."""
     return ks(old.ordered, new.ordered)
-
-
-def ks(one: np.ndarray, other: np.ndarray) -> float:
-    """Return the statistic of two ordered samples."""
-    if not len(one) or not len(other):
-        return 1.0
-    both = np.concatenate((one, other))
-    below = np.searchsorted(one, both, side="right") / len(one) - np.searchsorted(other, both, side="right") / len(
-        other
-    )
-    return float(np.abs(below).max())
 
 
 def text_likeness(one: Shape, other: Shape) -> float:
@@ -225,11 +222,6 @@ def text_differences(old: Profile, new: Profile, level: float) -> list[Differenc
 MANY_WORDS, OTHER_LETTERS, LONGER, CUT = 0.34, 0.2, 0.15, 0.2
 
 
-def chance_of(statistic: float, many: int, others: int) -> float:
-    """Return how often chance makes two samples differ so (Kolmogorov's limit)."""
-    return float(special.kolmogorov(statistic * np.sqrt(many * others / (many + others))))
-
-
 class Codes(NamedTuple):
     """Counts of the values of both samples, side by side."""
 
@@ -239,8 +231,8 @@ class Codes(NamedTuple):
 
 def code_differences(old: Profile, new: Profile, level: float) -> list[Difference]:
     """Name values never seen where the old ones were a known set, and shares of codes that moved."""
-    unknown = 1 - seen_share(old, new)
-    lost = 1 - seen_share(new, old)
+    _, at, to = np.intersect1d(old.counts[0], new.counts[0], assume_unique=True, return_indices=True)
+    unknown, lost = 1 - new.counts[1][to].sum() / len(new.filled), 1 - old.counts[1][at].sum() / len(old.filled)
     for one, other, share, way in ((old, new, unknown, "are new"), (new, old, lost, "are gone")):
         room = one.unseen + CLOSED + 3 * np.sqrt((one.unseen + 0.01) / max(min(len(one.filled), len(other.filled)), 1))
         if share > room:
@@ -255,12 +247,6 @@ def code_differences(old: Profile, new: Profile, level: float) -> list[Differenc
 
 
 MOST_CODES, MOVED = 100, 0.05
-
-
-def seen_share(old: Profile, new: Profile) -> float:
-    """Return the share of the new values that the old sample has."""
-    values, many = new.counts
-    return float(many[np.isin(values, old.counts[0], assume_unique=True)].sum() / max(many.sum(), 1))
 
 
 def side_by_side(old: Profile, new: Profile) -> Codes:

@@ -8,13 +8,17 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from mend.contracts.matching import Proposal
+from mend.remap.compare import compare
 from mend.remap.evidence import Evidence
+from mend.remap.names import read_name
 from mend.remap.relation import Tier
 
 ASKED = 0.15
 """A pair less likely than that is not worth a person's time."""
 CERTAIN = 0.5
 """A pair is not applied below, whatever else speaks for it."""
+MOST_TOLD = 3
+"""Rivals that are named."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +52,17 @@ def judge(found: Sequence[Evidence], apart: Mapping[str, str], copies: Mapping[s
     """
     chosen = assign(found)
     rivals = rivals_of(found, chosen)
+    moved = renumbered(found, chosen)
     judged = []
     for one in found:
         old, new = one.old.column.path, one.new.column.path
         if chosen.get(old) is one:
-            against = blockers(one) + [f"as likely: {other}" for other in rivals.get((old, new), ())]
+            against = (
+                blockers(one)
+                + crossed(one, found)
+                + [f"as likely: {other}" for other in rivals.get((old, new), ())[:MOST_TOLD]]
+            )
+            against += ["the numbers of such columns may have moved"] * ((old, new) in moved)
             against += [apart[path] for path in (old, new) if path in apart]
             against += [f"'{copies[path]}' has the same values" for path in (old, new) if path in copies]
             judged.append(judgement(one, against))
@@ -100,6 +110,38 @@ def blockers(one: Evidence) -> list[str]:
     return against
 
 
+def crossed(one: Evidence, found: Sequence[Evidence]) -> list[str]:
+    """Return the column that the names point to where the values point to another one."""
+    if one.names.tier >= Tier.NEAR:
+        return []
+    return [
+        f"the name points to '{other.new.column.path if other.old is one.old else other.old.column.path}'"
+        for other in found
+        if other is not one and (other.old is one.old or other.new is one.new) and other.names.tier >= Tier.EXTENDED
+    ]
+
+
+def renumbered(found: Sequence[Evidence], chosen: Mapping[str, Evidence]) -> set[tuple[str, str]]:
+    """Return the pairs with a number in their names where another number of both names is left without a partner."""
+    kept = [one for one in chosen.values() if one.names.tier >= Tier.EXTENDED]
+    taken = {side.column.path for one in kept for side in (one.old, one.new)}
+    left = [{unnumbered(side.column.path) for side in sides if side.column.path not in taken}
+            for sides in ([one.old for one in found], [one.new for one in found])]  # fmt: skip
+    names = [(one.old.column.path, one.new.column.path) for one in kept]
+    return {
+        (old, new)
+        for old, new in names
+        if "" not in {unnumbered(old), unnumbered(new)} and unnumbered(old) in left[0] and unnumbered(new) in left[1]
+    }
+
+
+def unnumbered(path: str) -> str:
+    """Return a name without its numbers; nothing where it has none."""
+    words = read_name(path).words
+    rest = [one for one in words if not one.isdigit()]
+    return " ".join(rest) if len(rest) < len(words) else ""
+
+
 def rivals_of(found: Sequence[Evidence], chosen: Mapping[str, Evidence]) -> dict[tuple[str, str], list[str]]:
     """Return, for every pair that is not the only one possible, the columns that could be meant instead."""
     holder = {one.new.column.path: one for one in chosen.values()}
@@ -120,9 +162,14 @@ def is_rival(one: Evidence, chosen: Evidence) -> bool:
     """Whether a pair could be meant instead of the chosen one that shares a column with it."""
     if one.values.equal:
         return True
+    if one.values.pairs is not None and one.values.differences:
+        alike = one.names.tier >= max(chosen.names.tier, Tier.OTHER) and not one.type_change
+        return alike and not compare(one.old, one.new, None, money=False).differences
     if one.values.differences or chosen.values.equal:
         return False
-    return one.names.tier >= min(chosen.names.tier, Tier.EXTENDED) and one.names.tier >= Tier.NEAR
+    if one.names.contrary:
+        return False
+    return one.names.tier >= (Tier.EXTENDED if chosen.names.tier > Tier.EXTENDED else Tier.OTHER)
 
 
 def is_surer(one: Evidence, other: Evidence) -> bool:

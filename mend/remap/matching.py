@@ -8,9 +8,10 @@ from mend.contracts.drift import RenameCandidate
 from mend.contracts.matching import Caution, Kind, Matching, Unmatched
 from mend.remap.columns import Column, leaf_columns
 from mend.remap.evidence import Evidence, look
+from mend.remap.hints import hinted
 from mend.remap.judge import Judgement, copies_among, judge, names_used
 from mend.remap.names import common_words, read_name
-from mend.remap.parts import Parts, find_parts
+from mend.remap.parts import Parts, split_and_merged
 from mend.remap.personal import personal_changes
 from mend.remap.profile import Profile, profile
 from mend.remap.rows import RowPairs, same_rows
@@ -28,19 +29,22 @@ def match_columns(
     The samples may be of different length and of different rows. A schema adds what a sample cannot show (types, fields
     without values, `pii` in a field's metadata); None takes the sample's own. The same input gives the same answer.
     """
+    typed = (old_schema is None) == (new_schema is None)  # else a declared type would be compared with a found one
     (old_columns, old_twice), (new_columns, new_twice) = (
-        leaf_columns(schema, sample) for schema, sample in ((old_schema, old_sample), (new_schema, new_sample))
+        leaf_columns(schema, sample, typed=typed)
+        for schema, sample in ((old_schema, old_sample), (new_schema, new_sample))
     )
     old, new = ({path: profile(one) for path, one in side.items()} for side in (old_columns, new_columns))
     rows = same_rows(old, new)
     changed = changed_columns(old, new, rows)
     vanished = [one for path, one in old.items() if path not in new]
     added = [one for path, one in new.items() if path not in old]
-    split = find_parts(vanished, added, rows, merged=False)
-    merged = find_parts(added, vanished, rows, merged=True)
+    split, merged = split_and_merged(vanished, added, rows)
     found = looked_at(old, new, vanished, added, rows)
     moved = moved_away(changed, old, added, rows)
-    judged = judge(found + moved, reasons_apart(split, merged, moved), copies(found))
+    hints = hinted(changed, old)
+    apart = {path: hint.why for path, hint in hints.items()} | reasons_apart(split, merged, moved)
+    judged = judge(found + moved, apart, copies(found))
     used = names_used(judged)
     warnings = [
         *(
@@ -51,6 +55,7 @@ def match_columns(
         *parts_told(split, "split"),
         *parts_told(merged, "merge"),
         *cautions(changed, old, new, rows),
+        *(Caution(kind=hint.kind, column=path, why=hint.why) for path, hint in hints.items()),
         *personal_changes(old_columns, new_columns, judged),
         *without_values(old, new),
     ]
@@ -62,7 +67,7 @@ def match_columns(
             old=tuple(one.column.path for one in vanished if one.column.path not in used[0]),
             new=tuple(one.column.path for one in added if one.column.path not in used[1]),
         ),
-        warnings=tuple(dict.fromkeys(warnings)),
+        warnings=tuple({(one.kind, one.column): one for one in reversed(warnings)}.values())[::-1],
     )
 
 
@@ -71,12 +76,18 @@ def looked_at(
 ) -> list[Evidence]:
     """Look closely at every pair of a vanished and a new column that is worth it."""
     left, right = ([read_name(one.column.path) for one in side] for side in (vanished, added))
-    common = common_words(left) ^ common_words(right)
+    common = (common_words(left) ^ common_words(right)) | origins([*old, *new])
     before, after = places(old, new), places(new, old)
     return [
         look(vanished[at], added[to], rows, common=common, near=is_near(before, after, vanished[at], added[to]))
         for at, to in shortlist(vanished, added, left, right)
     ]
+
+
+def origins(paths: Sequence[str]) -> frozenset[str]:
+    """Return `source` where nothing speaks of a destination: it then says where a table is from, as a prefix."""
+    words = {word for path in paths for word in read_name(path).words}
+    return frozenset() if {"destination", "target"} & words else frozenset({"source"})
 
 
 def places(columns: Profiles, others: Profiles) -> dict[str, tuple[str, int]]:

@@ -28,16 +28,23 @@ def stems(words: Iterable[str]) -> frozenset[str]:
     return frozenset(stem(one) for one in words)
 
 
+FILLERS = {"of", "the", "a", "an", "and", "for"}
 SHORT = v.pairs(v.ABBREVIATIONS)
 PHRASES = v.phrases(v.PHRASES)
 LONGEST_PHRASE = max(map(len, PHRASES))
 SYNONYMS = {stem(word): found for word, found in v.groups(v.SYNONYMS).items()}
 KIN = {stem(word): found for word, found in v.groups(v.KIN).items()}
-QUALIFIERS, TRANSFORMS, ZONES = v.words(v.QUALIFIERS), v.words(v.TRANSFORMS), v.words(v.ZONES)
+SURE_ZONES, MOMENT = {"utc", "gmt", "zulu"}, "when"
+LASTING, QUALIFIERS, TRANSFORMS, ZONES = (
+    v.words(v.LASTING),
+    v.words(v.QUALIFIERS),
+    v.words(v.TRANSFORMS),
+    v.words(v.ZONES),
+)
 UNITS, CURRENCIES = v.units(v.UNITS), v.words(v.CURRENCIES)
 NEUTRAL, GENERIC, MONEY = v.words(v.NEUTRAL), v.words(v.GENERIC), v.words(v.MONEY)
 LONG = stems({*SHORT.values(), *SYNONYMS, *KIN, *QUALIFIERS, *GENERIC, *(one for way in PHRASES for one in way)})
-KNOWN = LONG | SHORT.keys() | {one for one in UNITS if len(one) > 1} | TRANSFORMS | ZONES | CURRENCIES
+KNOWN = LONG | SHORT.keys() | {one for one in UNITS if len(one) > 1} | TRANSFORMS | SURE_ZONES | CURRENCIES
 WHOLE = {"md5", "sha1", "sha256", "sha512", "b64", "base64", "last4", "co2", "pm25", "pm10", "ipv4", "ipv6"}
 
 
@@ -69,8 +76,8 @@ def read_name(path: str) -> Name:
     words: list[str] = []
     for token in tokens:
         words += written_out(token)
-    unique = dict.fromkeys(in_phrases(words))
-    marks = {token: mark for at, token in enumerate(tokens) if (mark := mark_of(token, at, len(tokens)))}
+    unique = dict.fromkeys(in_phrases([one for one in words if one not in FILLERS]))
+    marks = {token: mark for at, token in enumerate(tokens) if (mark := mark_of(token, at, tokens))}
     marking = frozenset(word for token in marks for word in written_out(token))
     return Name(tokens, tuple(unique), tuple(sorted(set(marks.values()))), marking)
 
@@ -86,6 +93,8 @@ def split(path: str) -> Iterable[str]:
 
 def written_out(token: str) -> list[str]:
     """Write a token out: an abbreviation, or known words without a break between them."""
+    if token.isdigit():
+        return [token.lstrip("0") or "0"]
     if token in SHORT:
         return [stem(SHORT[token])]
     if stem(token) in KNOWN or token in KNOWN:
@@ -122,16 +131,17 @@ def in_phrases(words: list[str]) -> Iterable[str]:
             at += 1
 
 
-def mark_of(token: str, at: int, many: int) -> tuple[str, str] | None:
+def mark_of(token: str, at: int, tokens: tuple[str, ...]) -> tuple[str, str] | None:
     """Return what a token says of how values are written: a unit only behind something that is measured."""
     if token in TRANSFORMS:
         return "encoding", "encoded"
     if token in CURRENCIES:
         return "currency", token
-    if token in ZONES and many > 1:
-        return "zone", "local" if token.startswith("local") else {"gmt": "utc", "zulu": "utc"}.get(token, token)
-    if token in UNITS and at and (len(token) > 1 or at == many - 1):
-        return UNITS[token]
+    if token in ZONES and (token in SURE_ZONES or any(MOMENT in written_out(one) for one in tokens)):
+        return "zone", "local" if token.startswith("local") else "utc" if token in SURE_ZONES else token
+    if token in UNITS and at and (len(token) > 1 or at == len(tokens) - 1):
+        lasting = token != "min" or not LASTING.isdisjoint(written_out(tokens[at - 1]))
+        return UNITS[token] if lasting else None
     return None
 
 

@@ -20,7 +20,7 @@ FACTORS = {
     1.09361: "metres and yards", 10.76391: "square metres and feet", 2.471054: "hectares and acres", 18.0182: "mmol/l and mg/dl",
 }  # fmt: skip
 """Factors between units that are used for one thing."""
-NEARBY = 0.02
+NEARBY = 0.025
 HOUR, QUARTER, LONGEST_SHIFT = 3600.0, 900.0, 14 * 3600.0
 
 
@@ -58,11 +58,30 @@ def sequence_differences(one: Floats, other: Floats) -> list[Difference]:
 
 def differ(one: Floats, other: Floats, level: float) -> bool:
     """Whether chance would make two samples differ so in fewer than `level` of cases, by any of three tests."""
-    if stats.ks_2samp(one, other, method="asymp").pvalue < level or ends_differ(one, other, level / 10):
+    apart = ks(one, other)
+    if apart < SMALL and abs(float(np.mean(other) - np.mean(one))) <= NEARBY * abs(float(np.mean(one))):
+        return False
+    if chance_of(apart, len(one), len(other)) < level or ends_differ(one, other, level / 10):
         return True
     if one[0] > 0 and other[0] > 0:
         one, other = np.log(one), np.log(other)
     return welch(one, other) < level
+
+
+def ks(one: Floats, other: Floats) -> float:
+    """Return the statistic of two ordered samples."""
+    if not len(one) or not len(other):
+        return 1.0
+    both = np.concatenate((one, other))
+    below = np.searchsorted(one, both, side="right") / len(one) - np.searchsorted(other, both, side="right") / len(
+        other
+    )
+    return float(np.abs(below).max())
+
+
+def chance_of(statistic: float, many: int, others: int) -> float:
+    """Return how often chance makes two samples differ so (Kolmogorov's limit)."""
+    return float(special.kolmogorov(statistic * np.sqrt(many * others / (many + others))))
 
 
 def welch(one: Floats, other: Floats) -> float:
@@ -70,6 +89,10 @@ def welch(one: Floats, other: Floats) -> float:
     error = np.sqrt(np.var(one) / len(one) + np.var(other) / len(other))
     apart = abs(float(np.mean(one) - np.mean(other)))
     return float(special.erfc(apart / error / np.sqrt(2))) if error > 0 else float(apart < 1e-12)  # noqa: PLR2004 - equal
+
+
+SMALL = 0.1
+"""A largest difference of shares that matters whatever the means are."""
 
 
 def ends_differ(one: Floats, other: Floats, level: float) -> bool:
@@ -119,7 +142,7 @@ def spread_ratio(one: Floats, other: Floats) -> float:
 
 def same_but(one: Floats, other: Floats) -> bool:
     """Whether two samples could be of one column after all."""
-    return bool(stats.ks_2samp(np.sort(one), other, method="asymp").pvalue > STILL)
+    return chance_of(ks(np.sort(one), other), len(one), len(other)) > STILL
 
 
 STILL = 0.001
@@ -129,7 +152,8 @@ def factor_difference(ratio: float, *, money: bool) -> Difference:
     """Name a factor: a known one of units, else a rate of exchange where the name speaks of money."""
     larger = max(ratio, 1 / ratio)
     named = next((text for factor, text in FACTORS.items() if abs(larger / max(factor, 1 / factor) - 1) < NEARBY), "")
-    kind: Kind = "currency" if money and larger < DEAREST and not (named and larger >= CENTS) else "unit"
+    named = "" if money and larger < CENTS else named
+    kind: Kind = "currency" if money and larger < DEAREST and not named else "unit"
     return Difference(kind, f"the values are about {ratio:.4g} times the old ones{f' ({named})' if named else ''}")
 
 
@@ -141,12 +165,12 @@ def moved_moments(old: Profile, new: Profile) -> list[Difference]:
     seconds = {"ms": 1e3, "us": 1e6, "ns": 1e9}.get(old.epoch, 1.0)
     one, other = old.ordered / seconds, new.ordered / seconds
     first, last = float(other[0] - one[0]), float(other[-1] - one[-1])
-    gap = max((one[-1] - one[0]) / len(one), (other[-1] - other[0]) / len(other))
-    if other[0] > one[-1] or one[0] > other[-1] or gap == 0:
+    if other[0] > one[-1] or one[0] > other[-1] or one[0] == one[-1]:
         return []
+    gap = max(end for found in (one, other) for end in (found[END] - found[0], found[-1] - found[-1 - END]))
     shift = round((first + last) / 2 / QUARTER) * QUARTER
-    both = abs(first - shift) < 3 * gap + 1 and abs(last - shift) < 3 * gap + 1
-    if both and abs(shift) > max(4 * gap, QUARTER / 2) and abs(shift) <= LONGEST_SHIFT:
+    both = abs(first - shift) < gap + 1 and abs(last - shift) < gap + 1
+    if both and abs(shift) > max(gap, QUARTER / 2) and abs(shift) <= LONGEST_SHIFT:
         return [Difference("time_zone", f"moments are shifted by about {shift / HOUR:g} h")]
     return day_shift(one, other)
 
@@ -167,4 +191,6 @@ def day_shift(one: Floats, other: Floats) -> list[Difference]:
     return [Difference("time_zone", f"the hours of the day are shifted by about {best if best <= 12 else best - 24} h")]  # noqa: PLR2004
 
 
+END = 5
+"""Moments at an end of a sample that show how exactly the end is known."""
 TWO_DAYS, SURE = 2 * 86400.0, 1e-5

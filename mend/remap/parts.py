@@ -1,18 +1,20 @@
 """Columns that were split into several, or merged into one: parts of their values stand in the others. Pure."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from mend.remap.profile import Profile, spread
 from mend.remap.rows import RowPairs
 
-LOOKED_AT = 300
+LOOKED_AT = 200
 MOST_COLUMNS = 150
-PART, WIDE, FEWEST_PARTS = 0.6, 1.5, 2
+PART, WIDE, NARROW, FEWEST_PARTS = 0.6, 1.5, 0.75, 2
+BREAKS = re.compile(r"[\s,;|/_T]+")
+NUMBER = re.compile(r"-?\d+(\.\d+)?")
 TELLING = 5
 
 
@@ -24,61 +26,61 @@ class Parts:
     parts: tuple[str, ...]
 
 
-def find_parts(
-    wholes: Sequence[Profile], parts: Sequence[Profile], rows: RowPairs | None, *, merged: bool
-) -> list[Parts]:
-    """Find columns of several words of which at least two of `parts` each hold one.
+def split_and_merged(
+    vanished: Sequence[Profile], added: Sequence[Profile], rows: RowPairs | None
+) -> tuple[list[Parts], list[Parts]]:
+    """Find columns of several words of which at least two of the other sample each hold one: split ones, merged ones.
 
-    `merged` says that the wholes are of the new sample; `rows` are the same rows of the old and the new one.
+    `rows` are the same rows of the old and the new sample.
     """
-    wide = {one.column.path: found for one in wholes[:MOST_COLUMNS] if (found := pieces(one, several=True))}
-    if not wide:
-        return []
-    narrow = {one.column.path: found for one in parts[:MOST_COLUMNS] if (found := pieces(one, several=False))}
+    old, new = ([found for one in side[:MOST_COLUMNS] if (found := pieces(one))] for side in (vanished, added))
+    return find_parts(old, new, rows, merged=False), find_parts(new, old, rows, merged=True)
+
+
+def find_parts(wholes: list["Pieces"], parts: list["Pieces"], rows: RowPairs | None, *, merged: bool) -> list[Parts]:
+    """Find the parts of every whole; `merged` says that the wholes are of the new sample."""
     found = []
-    for path, one in wide.items():
-        inside = [part for part, other in narrow.items() if is_inside(one, other, rows, merged=merged)]
+    for one in wholes:
+        fit = [other for other in parts if one.width >= WIDE and other.width <= NARROW * one.width]
+        inside = [other.path for other in fit if is_inside(one, other, rows, merged=merged)]
         if len(inside) >= FEWEST_PARTS:
-            found.append(Parts(whole=path, parts=tuple(inside)))
+            found.append(Parts(whole=one.path, parts=tuple(inside)))
     return found
 
 
-Pieces = tuple[set[str], ...]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pieces:
+    """The words of every value of a column, and all of them; `telling` are those that are no accident."""
+
+    path: str
+    rows: tuple[frozenset[str], ...]
+    every: frozenset[str]
+    telling: frozenset[str]
+    width: float
 
 
-def pieces(one: Profile, *, several: bool) -> Pieces | None:
-    """Return the pieces of every value of a column, at most so many; None if the values are not of the kind asked for."""
-    if one.kind == "empty" or one.kind == "bool" or one.column.inside_list or len(one.counts[0]) < TELLING:
+def pieces(one: Profile) -> Pieces | None:
+    """Return the words of the first values of a column; None where there are too few to tell anything."""
+    if one.kind in {"empty", "bool"} or one.column.inside_list or len(one.counts[0]) < TELLING:
         return None
-    values = spread(one.column.values)
     try:
-        texts = pc.cast(values, pa.large_string()).slice(0, LOOKED_AT)
+        texts = pc.cast(spread(one.column.values).slice(0, LOOKED_AT), pa.large_string()).to_pylist()
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
         return None
-    split = [
-        set(found) - {""} if found else set() for found in pc.split_pattern_regex(texts, r"[\s,;|/_T]+").to_pylist()
-    ]
-    width = np.mean([len(found) for found in split if found] or [0])
-    return tuple(split) if not several or width >= WIDE else None
+    rows = tuple(frozenset(BREAKS.split(text)) - {""} if text else frozenset() for text in texts)
+    every = frozenset().union(*rows)
+    numbers = {word for word in every if NUMBER.fullmatch(word)}
+    telling = every if len(numbers) < len(every) / 2 else every - {word for word in numbers if len(word) <= TELLING}
+    filled = [len(found) for found in rows if found]
+    width = sum(filled) / max(len(filled), 1)
+    return Pieces(path=one.column.path, rows=rows, every=every, telling=telling, width=width)
 
 
 def is_inside(whole: Pieces, part: Pieces, rows: RowPairs | None, *, merged: bool) -> bool:
-    """Whether a column's values are pieces of another one's: of the same rows, else anywhere in the sample."""
-    if rows is not None:
-        at = [
-            (one, other)
-            for one, other in zip(rows.old.tolist(), rows.new.tolist(), strict=True)
-            if max(one, other) < LOOKED_AT
-        ]
-        found = [(whole[other], part[one]) if merged else (whole[one], part[other]) for one, other in at]
-        held = [inner <= outer and len(inner) < len(outer) for outer, inner in found if inner and outer]
-        return len(held) >= TELLING and float(np.mean(held)) >= PART
-    outer, inner = set().union(*whole), set().union(*part)
-    numbers = sum(one.replace(".", "").lstrip("-").isdigit() for one in inner)
-    telling = inner if numbers < len(inner) / 2 else {one for one in inner if len(one) > TELLING}
-    return len(telling) >= TELLING and len(telling & outer) >= PART * len(telling)
-
-
-def by_column(found: Sequence[Parts]) -> Mapping[str, Parts]:
-    """Return what was found by every column that takes part."""
-    return {path: one for one in found for path in (one.whole, *one.parts)}
+    """Whether a column's values are words of another one's: of the same rows, else anywhere in the sample."""
+    if rows is None:
+        return len(part.telling) >= TELLING and len(part.telling & whole.every) >= PART * len(part.telling)
+    at = (pair for pair in zip(rows.old.tolist(), rows.new.tolist(), strict=True) if max(pair) < LOOKED_AT)
+    found = [(whole.rows[new], part.rows[old]) if merged else (whole.rows[old], part.rows[new]) for old, new in at]
+    held = [inner < outer for outer, inner in found if inner and outer]
+    return len(held) >= TELLING and sum(held) >= PART * len(held)

@@ -15,7 +15,7 @@ from mend.remap.texts import Shape, read_as_number, read_as_time, shape_of
 
 Floats = npt.NDArray[np.float64]
 Hashes = npt.NDArray[np.uint64]
-NONE = np.uint64(0)
+NONE, SOME = np.uint64(0), np.uint64(1)
 MOST_ROWS = 10_000
 """Rows of a sample that are looked at, spread over all of it."""
 CLOSED = 0.05
@@ -205,11 +205,11 @@ def textual(column: Column, values: pa.Array) -> Profile:
     if (found := read_as_time(values, there)) is not None:
         return moments(column, found[0], zone=found[1], quoted=True)
     codes = pd.util.hash_array(values.fill_null("").to_numpy(zero_copy_only=False), categorize=False)
-    hashes = np.where(values.is_null().to_numpy(zero_copy_only=False), NONE, codes)
+    hashes = np.where(values.is_null().to_numpy(zero_copy_only=False), NONE, np.maximum(codes, SOME))
     return Profile(column=column, kind="text", hashes=hashes, shape=shape_of(there))
 
 
 def hashed(numbers: Floats) -> Hashes:
     """Return a number for every value, 0 for none."""
     codes = pd.util.hash_array(np.ascontiguousarray(numbers + 0.0))  # + 0.0: there is one zero
-    return np.where(np.isnan(numbers), NONE, codes)
+    return np.where(np.isnan(numbers), NONE, np.maximum(codes, SOME))

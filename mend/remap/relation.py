@@ -31,8 +31,10 @@ class Relation:
     similarity: float
     why: str
     changed: tuple[tuple[Kind, str], ...] = ()
+    contrary: bool = False
+    """Whether each has a word of its own."""
     opposed: bool = False
-    """Whether each has a word of its own that makes another thing of it."""
+    """Whether each has a word of its own, and one that makes another thing of what it is added to."""
 
 
 EXACT, SYNONYM, SHORTENED, INITIAL, NEAR = 1.0, 0.95, 0.9, 0.7, 0.5
@@ -53,7 +55,7 @@ def relate(old: Name, new: Name, common: AbstractSet[str] = frozenset()) -> Rela
     opposed = bool(left and right and not QUALIFIERS.isdisjoint(left + right)) or bool(
         before.keys() & after.keys() and changed
     )
-    return Relation(tier, similarity(old, new, matched, left + right), why, changed, opposed)
+    return Relation(tier, similarity(old, new, matched, left + right), why, changed, bool(left and right), opposed)
 
 
 def tier_of(matched: list[tuple[str, str, float]], left: list[str], right: list[str]) -> tuple[Tier, str]:
@@ -116,8 +118,13 @@ def paired(old: Name, new: Name) -> tuple[list[tuple[str, str, float]], list[str
 
 def initials(short: Name, long: Name) -> bool:
     """Whether a name is one word of the first letters of the other's."""
-    one = short.tokens[0] if len(short.tokens) == 1 else ""
-    return len(long.tokens) > 1 and one not in GENERIC and one == "".join(word[0] for word in long.tokens)
+    (one, digits), (others, same) = (
+        ([token for token in name.tokens if not token.isdigit()], [token for token in name.tokens if token.isdigit()])
+        for name in (short, long)
+    )
+    if len(one) != 1 or len(others) < 2 or one[0] in GENERIC or digits != same:  # noqa: PLR2004 - several words
+        return False
+    return one[0] == "".join(word[0] for word in others)
 
 
 @cache
@@ -126,7 +133,7 @@ def quality(one: str, other: str) -> float:  # noqa: PLR0911 - a way words can b
     if one == other:
         return EXACT
     if one.isdigit() or other.isdigit():
-        return EXACT if one.lstrip("0") == other.lstrip("0") and one.isdigit() and other.isdigit() else 0.0
+        return 0.0
     if SYNONYMS.get(one, frozenset()) & SYNONYMS.get(other, frozenset()):
         return SYNONYM
     short, long = sorted((one, other), key=len)

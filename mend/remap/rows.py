@@ -100,14 +100,13 @@ class RowPairs:
 def same_rows(old: Mapping[str, Profile], new: Mapping[str, Profile]) -> RowPairs | None:
     """Find the same rows by a column that is unique in both, else by their order; None where nothing else agrees.
 
-    What is found must hold for other columns as well: two counts from 1 on are no key.
+    What is found must hold for most other columns as well: two counts from 1 on are no key.
     """
     flat = {path: one for path, one in old.items() if not one.column.inside_list and one.kind != "empty"}
     others = {path: one for path, one in new.items() if not one.column.inside_list and one.kind != "empty"}
-    for found in candidates(flat, others):
-        if holds(found, flat, others):
-            return found
-    return None
+    found = [(agreement(one, flat, others), one) for one in candidates(flat, others)]
+    best = max(found, key=lambda one: one[0], default=(0.0, None))
+    return cleaned(best[1], flat, others) if best[1] is not None and best[0] >= MANY else None
 
 
 def candidates(old: Mapping[str, Profile], new: Mapping[str, Profile]) -> Iterable[RowPairs]:
@@ -131,29 +130,54 @@ def joined_by(keys: list[tuple[Profile, Profile]]) -> Iterable[RowPairs]:
     """Join the rows by each key, the one with the most values in common first."""
     joined = []
     for one, other in keys:
-        _, left, right = np.intersect1d(one.hashes, other.hashes, return_indices=True)
-        there = one.hashes[left] != NONE
-        if np.count_nonzero(there) >= FEWEST_ROWS:
+        left, right = once(one), once(other)
+        _, at, to = np.intersect1d(one.hashes[left], other.hashes[right], assume_unique=True, return_indices=True)
+        if len(at) >= FEWEST_ROWS:
             by = "" if one.column.path == other.column.path else other.column.path
-            joined.append(RowPairs(left[there], right[there], " = ".join(filter(None, (one.column.path, by)))))
+            joined.append(RowPairs(left[at], right[to], " = ".join(filter(None, (one.column.path, by)))))
     return sorted(joined, key=lambda one: -len(one.old))[:MOST_JOINS]
+
+
+def once(one: Profile) -> Places:
+    """Return the places of the values that are there exactly once."""
+    _, first, many = np.unique(one.hashes, return_index=True, return_counts=True)
+    places = first[many == 1]
+    return places[one.hashes[places] != NONE]
 
 
 MOST_JOINS = 3
 
 
-def holds(found: RowPairs, old: Mapping[str, Profile], new: Mapping[str, Profile]) -> bool:
-    """Whether other columns agree in these rows, beyond what chance would give, and more of them than disagree."""
-    keys = set(found.by.split(" = "))
-    shared = [(one, new[path]) for path, one in old.items() if path in new and path not in keys][:MOST_LOOKED]
-    votes = [vote for one, other in shared if (vote := agree(found, one, other)) is not None]
+def agreement(found: RowPairs, old: Mapping[str, Profile], new: Mapping[str, Profile]) -> float:
+    """Return the share of columns of one name that agree in these rows; without any, whether enough others do."""
+    votes = [vote for one, other in shared(found, old, new) if (vote := agree(found, one, other)) is not None]
     if votes:
-        return float(np.mean(votes)) >= MANY
-    rest = [one for path, one in old.items() if path not in new and path not in keys][:MOST_LOOKED]
-    others = [one for path, one in new.items() if path not in old and path not in keys][:MOST_LOOKED]
-    return sum(any(agree(found, one, other) for other in others) for one in rest) >= (
-        1 if keys != {"their order"} else 2
-    )
+        return float(np.mean(votes))
+    return float(len(partners(found, old, new)) >= (1 if " = " in found.by else 2))
+
+
+def shared(found: RowPairs, old: Mapping[str, Profile], new: Mapping[str, Profile]) -> list[tuple[Profile, Profile]]:
+    """Return the columns that both samples have under one name, but for the key."""
+    return [(one, new[path]) for path, one in old.items() if path in new and path != found.by][:MOST_LOOKED]
+
+
+def partners(found: RowPairs, old: Mapping[str, Profile], new: Mapping[str, Profile]) -> list[tuple[Profile, Profile]]:
+    """Return the columns of different names that agree in these rows, but for the key."""
+    keys = set(found.by.split(" = "))
+    left = [one for path, one in old.items() if path not in new and path not in keys][:MOST_LOOKED]
+    right = [one for path, one in new.items() if path not in old and path not in keys][:MOST_LOOKED]
+    pairs = ((one, next((other for other in right if agree(found, one, other)), None)) for one in left)
+    return [(one, other) for one, other in pairs if other is not None]
+
+
+def cleaned(found: RowPairs, old: Mapping[str, Profile], new: Mapping[str, Profile]) -> RowPairs:
+    """Leave out rows that met by accident: most of the other columns, which agree elsewhere, differ in them."""
+    agreeing = [(one, other) for one, other in shared(found, old, new) if agree(found, one, other)]
+    agreeing = agreeing or partners(found, old, new)
+    if len(agreeing) < 2:  # noqa: PLR2004 - one column cannot outvote itself
+        return found
+    equal = np.mean([one.hashes[found.old] == other.hashes[found.new] for one, other in agreeing], axis=0) >= MANY
+    return RowPairs(found.old[equal], found.new[equal], found.by)
 
 
 MOST_LOOKED = 40

@@ -25,7 +25,7 @@ pref preference|pres pressure|press pressure|prev previous|prc price|pri priorit
 prov provider|prty priority|ptnt patient|pub publisher|purch purchase|pwr power|qlty quality|qty quantity|qnty quantity
 rcpt receipt|rcvd received|rec record|recv received|ref reference|reg region|rel relative|rem remark|req request|res resource
 resp response|ret return|rev revenue|rgn region|rm room|rms room|rtng rating|rt rate|sal salary|sat satisfaction
-sched schedule|sec second|seg segment|sens sensor|seq sequence|sess session|sev severity|sgmt segment|shp ship|sig signal
+sched schedule|sec second|seg segment|sens sensor|seq sequence|sess session|sev severity|sgmt segment|shp shipment|sig signal
 sn serial|spd speed|sq square|src source|stat status|sts status|std standard|stmt statement|stn station|str street
 strt street|sub subscription|subj subject|subs subscription|supp supplier|sup supplier|svc service|sys system|sz size
 tel phone|temp temperature|tmp temperature|term terminal|tgt target|tm when|tot total|tr transaction|trk track|trx transaction
@@ -208,7 +208,7 @@ region state province
 phone mobile
 email contact
 reason cause
-date day
+when day
 fullname firstname lastname name middlename
 """
 """Words near to each other that often name different things: never enough by themselves."""
@@ -233,7 +233,7 @@ real nominal projected budget budgeted
 male female adult junior senior
 yesterday today daily weekly monthly yearly annual hourly quarterly cumulative rolling
 per delta diff difference change growth ratio share rate index rank score
-version
+version local
 self other secondary backup
 not non un
 second third
@@ -247,7 +247,7 @@ signed salted scrambled truncated partial last4 hex
 """
 
 ZONES = """
-utc gmt local localtime cet cest est edt pst pdt cst mst bst ist jst zulu tz timezone
+utc gmt zulu local localtime cet cest est edt pst pdt cst mst bst ist jst
 """
 
 UNITS = """
@@ -275,13 +275,18 @@ sqft sqft area|hectare ha area|hectares ha area|acre acre area|acres acre area
 """
 """Word, unit, dimension."""
 
+LASTING = """
+duration elapsed delay wait length age timeout interval latency runtime time uptime downtime ttl period lag session play
+"""
+"""Words of time that lasts, behind which `min` is minutes."""
+
 CURRENCIES = """
 usd eur gbp jpy chf cad aud nzd cny rmb inr brl mxn sek nok dkk pln czk huf zar krw sgd hkd try rub ils thb idr myr php
 btc eth dollar dollars euro euros yen yuan rupee rupees franc francs pound sterling peso pesos
 """
 
 NEUTRAL = """
-value field column col attribute the of a an and information data record dim fact stg src tbl fld dataset var variable
+value field column col attribute information data record dim fact stg src tbl fld dataset var variable
 x fk text string str my entity is has was flag indicator bool boolean yn
 """
 """Words that add nothing."""
