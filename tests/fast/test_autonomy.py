@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from agent.autonomy import Level, lower_bound, standing
 from cli.main import cli
+from mend.contracts.decision import DecisionResult
 from mend.runtime import clock
 from orchestration.autonomy import standings
 from orchestration.decision_step import decide_about_failure
@@ -97,13 +98,19 @@ def test_a_remedy_that_misses_twice_waits_for_a_person(lane: Lane, monkeypatch: 
 
 
 def test_retriggers_that_do_not_help_stop(lane: Lane) -> None:
-    """A job that fails again after a retrigger is a miss; after two of them the next failure calls a person at once."""
-    for number in range(3):
-        workspace = lane.workspace
-        error = f"no Kafka broker answers at broker{number}:9092"
-        workspace.store.runs.record_failure("customers", None, error, "retriable", clock.now())
-        decision = decide_about_failure(workspace, error, None, chance=0.5)
-        if number < 2:
-            assert decision.decision == "retrigger", decision.reasoning
-    assert decision.decision == "escalate"
-    assert standings(lane.workspace)[0].misses == 2
+    """Two retriggers that helped nothing, for whatever error: the next failure calls a person at once."""
+
+    def fails(error: str) -> DecisionResult:
+        """Let the job fail."""
+        lane.workspace.store.runs.record_failure("customers", None, error, "retriable", clock.now())
+        return decide_about_failure(lane.workspace, error, None, chance=0.5)
+
+    assert [fails("no Kafka broker answers at here:9092").decision for _ in range(2)] == ["retrigger"] * 2
+    lane.run(*events(0, 5))
+    assert fails("connection reset by peer").decision == "retrigger"
+    assert [(one.hits, one.misses) for one in standings(lane.workspace)] == [(1, 1)]
+    last = fails("connection reset by peer")
+    assert (last.decision, last.rules) == ("escalate", ("job_failed", "retrigger_budget_spent"))
+    lane.workspace.store.remedies.allow("customers", "job_failed", clock.now(), by="ann", reason="the network is back")
+    lane.run(*events(50, 5))
+    assert fails("broken pipe").decision == "retrigger"

@@ -216,14 +216,14 @@ def test_a_rename_wins_until_the_pipeline_file_says_otherwise(lane: Lane) -> Non
 def test_rescued_values_of_another_type_stay_rescued(tmp_path: Path) -> None:
     """A column takes what is of its type; the rest is kept as it came, in the old version."""
     table = pa.table({
-        "rescued": ['{"score":1.5,"a":1}', '{"score":"high"}', None, '{"score":null}'],
+        "rescued": ['{"score":1.5,"a":1}', '{"score":"2.5"}', None, '{"score":null}'],
         "mapping_version": pa.array([1] * 4, pa.int32()),
     })  # fmt: skip
     score = MappedField(name="score", source="score", type="DOUBLE", added=True)
     found, rows = fill(table, [score], 2)
     assert rows == 1
     assert found["score"].to_pylist() == [1.5, None, None, None]
-    assert found["rescued"].to_pylist() == ['{"a":1}', '{"score":"high"}', None, '{"score":null}']
+    assert found["rescued"].to_pylist() == ['{"a":1}', '{"score":"2.5"}', None, '{"score":null}']
     assert found["mapping_version"].to_pylist() == [2, 1, 1, 1]
     pq.write_table(table, tmp_path / "a.parquet")
     assert (fill_files(tmp_path, [score], 2), fill_files(tmp_path, [score], 2)) == (1, 0)

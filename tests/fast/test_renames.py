@@ -5,9 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import orjson
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from pyarrow.dataset import dataset
 
 from mend.store.trials import hash_of
 from tests.fast.conftest import make_event
@@ -81,3 +84,35 @@ def test_a_new_field_of_a_run_is_filled_before_it_is_published(lane: Lane) -> No
     staged_before = lane.stage(*events(200), odd)
     lane.decide(staged_before)
     assert lane.certify().proof.findings == ()
+
+
+def test_a_rename_whose_trial_failed_is_for_a_person(lane: Lane) -> None:
+    """However sure the match: a mapping by which no row would fit is not used alone."""
+    lane.run(*events(0))
+    without = [orjson.loads(one) for one in events(100, email="email_address")]
+    run_id = lane.run(*(orjson.dumps({key: one[key] for key in one if key != "name"}) for one in without))
+    drift = lane.report(run_id).drift
+    assert drift is not None
+    (found,) = drift.renamed_candidates
+    assert (found.old, found.new, found.action) == ("email", "email_address", "ask")
+    _, trial = lane.workspace.store.trials.get("customers", found.trial or "-") or ("", None)
+    assert trial is not None
+    assert trial.against == ("no set-aside row fits by reading email from elsewhere",)
+    assert lane.workspace.store.mappings.current("customers") is None
+
+
+def test_readers_take_old_and_new_files_in_one_scan(lane: Lane) -> None:
+    """A column that came later: joined by name it is null before; readers that do not join read on without it."""
+    lane.run(*events(0, 20))
+    lane.run(*(orjson.dumps(orjson.loads(one) | {"score": 0.5}) for one in events(100, 20)))
+    folder = lane.workspace.settings.published
+    files = f"{folder}/**/*.parquet"
+    with duckdb.connect() as db:
+        joined = db.sql(f"SELECT count(*), count(score) FROM read_parquet('{files}', union_by_name=true)").fetchall()
+        plain = db.sql(f"SELECT count(*) FROM read_parquet('{files}')").fetchall()
+    assert (joined, plain) == ([(40, 20)], [(40,)])
+    newest = pq.read_schema(max(folder.rglob("*.parquet")))
+    assert len(pd.read_parquet(folder)) == 40
+    found = pd.read_parquet(folder, schema=newest)
+    assert (len(found), int(found["score"].count())) == (40, 20)
+    assert dataset(folder, schema=newest).to_table(columns=["score"]).num_rows == 40
