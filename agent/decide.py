@@ -213,7 +213,10 @@ def mapping_of(report: RunReport) -> dict[str, Any]:
     """Return the change of the mapping that the report's drift asks for, by observed field."""
     if report.drift is None:
         return {}
-    renamed = {one.new: {"renamed_from": one.old} for one in report.drift.renamed_candidates}
+    renamed = {
+        one.new: {"renamed_from": one.old} | ({"trial": one.trial} if one.trial else {})
+        for one in report.drift.renamed_candidates
+    }
     added = {
         one.name: {"type": one.type, "nullable": True}
         for one in report.drift.added

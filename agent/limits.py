@@ -39,7 +39,10 @@ class Limits:
         )
 
 
-TUNABLE = ("late_arrival_threshold", "dq_failure_threshold", "incident_escalation_threshold", "schema_drift_auto_remap")
+TUNABLE = (
+    "late_arrival_threshold", "dq_failure_threshold", "incident_escalation_threshold", "schema_drift_auto_remap",
+    "retrigger_budget",
+)  # fmt: skip
 """The limits that a pipeline's configuration may set for itself."""
 
 
@@ -57,16 +60,20 @@ def tune(limits: Limits, config: Mapping[str, Any]) -> tuple[Limits, Anomaly | N
 
 
 def limit_value(name: str, value: Any) -> Fraction | int | bool | None:
-    """Return a threshold as its limit's type, None if it is not of it: a share 0..1, a count from 1, a truth value."""
+    """Return a threshold as its limit's type, None if it is not of it: a share 0..1, a count from 1, a truth value.
+
+    Retriggers may be none.
+    """
     kind = LIMIT_KINDS[name]
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if kind is bool:
         return value if isinstance(value, bool) else None
     if kind is int:
-        return value if number and isinstance(value, int) and value >= 1 else None
+        return value if number and isinstance(value, int) and value >= LEAST.get(name, 1) else None
     # By its decimal digits: 0.15 is 15 %, not the nearest binary fraction.
     return Fraction(str(value)) if number and 0 <= value <= 1 else None
 
 
+LEAST = {"retrigger_budget": 0}
 LIMIT_KINDS: dict[str, Any] = {one.name: one.type for one in fields(Limits)}
 NEEDED_LIMITS = {one.name for one in fields(Limits) if one.default is MISSING}

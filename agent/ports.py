@@ -80,7 +80,7 @@ class MappingPort(Protocol):
         """
 
     def active_names(self) -> frozenset[str]:
-        """Return the names of the active mapping's fields."""
+        """Return the names of the active mapping's fields, and those that they are read from."""
 
 
 class QuarantinePort(Protocol):

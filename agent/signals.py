@@ -23,7 +23,7 @@ from agent.sanity import (
 )
 from agent.segments import Localised, localised_segments
 from agent.storms import StormyPartition, ended_storms, known_storms, new_storms
-from mend.contracts.drift import Drift
+from mend.contracts.drift import Drift, RenameCandidate
 from mend.contracts.quality import ExpectationResult, QualityResults
 from mend.contracts.report import RunReport
 
@@ -260,7 +260,7 @@ def of_drift(report: RunReport) -> dict[str, Any]:
         *(f"{quoted(one.name)} is required and missing" for one in removed if one.required),
         *(f"{quoted(one.name)} is {quoted(one.to_type)}, was {quoted(one.from_type)}" for one in drift.type_changed),
     ]
-    renamed = [f"{quoted(one.old)} → {quoted(one.new)}" for one in drift.renamed_candidates]
+    renamed = [f"{quoted(one.old)} → {quoted(one.new)}{tried(one)}" for one in drift.renamed_candidates]
     safe = renames_are_safe(drift)
     additive = [one for one in added if one.nullable and one.type != MIXED]
     return {
@@ -271,6 +271,11 @@ def of_drift(report: RunReport) -> dict[str, Any]:
         "drift_removed": tuple(quoted(one.name) for one in removed if not one.required),
         "drift_breaking": (*breaking, *(() if safe else (f"{one} may be a rename" for one in renamed))),
     }
+
+
+def tried(candidate: RenameCandidate) -> str:
+    """Name the trial of a candidate, where a person finds what it would do."""
+    return f" (trial {candidate.trial[:12]})" if candidate.trial else ""
 
 
 MIXED = "mixed"

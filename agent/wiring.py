@@ -53,11 +53,12 @@ def store_ports(
     *,
     pii: Collection[str] = (),
     error: str | None = None,
+    run_id: str | None = None,
 ) -> Ports:
     """Return ports over the store; requests to the runner and orders to the publishing stay files in `ops`.
 
     `contract` are the pipeline's own fields, the first version of its mapping; values of `pii` columns are in no
-    incident. `error` is what the job said that failed.
+    incident. `error` is what the job said that failed, `run_id` what is decided about.
     """
     from agent.adapters.store import StoreActs, StoreCircuit, StoreIncidents, StoreMappings
     from agent.adapters.telling import OutboxNotices, TellingIncidents
@@ -71,7 +72,7 @@ def store_ports(
             store,
             pipeline,
         ),
-        mappings=StoreMappings(store.mappings, pipeline, contract),
+        mappings=StoreMappings(store.mappings, pipeline, contract, run_id, store.trials),
         quarantine=FileQuarantine(ops.parent / "quarantine"),
         retriggers=FileRetriggers(ops / "retrigger.json"),
         notices=OutboxNotices(store, pipeline, now),

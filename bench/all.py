@@ -23,6 +23,7 @@ from bench import (
     raw_read,
     startup,
     steps,
+    undo,
 )
 from bench.measure import Wish, show, wish
 
@@ -45,6 +46,7 @@ BENCHES: tuple[Callable[[Wish], dict[str, Any]], ...] = (
     empty_run.measure,
     latency.measure,
     fingerprints.measure,
+    undo.measure,
 )
 
 

@@ -156,7 +156,7 @@ def verify(as_json: Json = False) -> None:
 
 @cli.command()
 def approve(name: Name, by: Who = "", reason: Why = "", as_json: Json = False) -> None:
-    """Record that a person agrees with what was decided about a run. Moves no row.
+    """Record that a person agrees with what was decided about a run, and use the mapping that it offers. Moves no row.
 
     [dim]Example:[/dim] mend decision approve customers-1a2b3c4d-000007 --reason "checked with the shop"
     """
@@ -185,13 +185,33 @@ def answer(name: str, by: str, reason: str, *, approved: bool, as_json: bool) ->
         run_id = found(store, name).run_id
         if run_id is None:
             raise UserError(f"decision {name} is about no run. Only decisions about runs are approved or rejected.")
+        known = store.runs.get(run_id)
+        version = used_offer(known.pipeline, run_id, who(by), reason) if approved and known else None
         made = store.brakes.approve(run_id, now(), approved=approved, by=who(by), reason=reason)
         noted(layout, "approved" if approved else "rejected", reason, made.at, by=made.by, run_id=run_id)
     verb = "agrees with" if approved else "rejects"
     if as_json:
-        show_json(asdict(made))
+        show_json(asdict(made) | {"mapping_version": version})
     else:
-        typer.echo(f"{run_id}: {made.by} {verb} the decision; its rows stay where they are")
+        mapping = f"; mapping version {version} is used from the next micro-batch on" if version else ""
+        typer.echo(f"{run_id}: {made.by} {verb} the decision{mapping}; its rows stay where they are")
+
+
+def used_offer(pipeline: str, run_id: str, by: str, reason: str) -> int | None:
+    """Use the mapping that the run's report offers and that passed its trial; None where it offers none."""
+    from mend.runtime.settings import load_settings
+    from orchestration.mapping import known_trial, offered, use
+    from orchestration.workspace import open_workspace
+
+    with open_workspace(load_settings(), pipeline) as workspace:
+        name = offered(workspace, run_id)
+        if name is None:
+            return None
+        against = known_trial(workspace, name)[1].against
+        if against:
+            typer.echo(f"the offered mapping is not used, its trial did not pass: {'; '.join(against)}", err=True)
+            return None
+        return use(workspace, name, by=by, reason=reason).version
 
 
 def opened() -> "AbstractContextManager[tuple[Layout, Store]]":

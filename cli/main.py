@@ -8,6 +8,7 @@ import typer
 from cli import (
     agent,
     alerts,
+    autonomy,
     backfill,
     circuit,
     contract,
@@ -18,6 +19,7 @@ from cli import (
     event,
     incident,
     init,
+    mapping,
     matrix,
     pipeline,
     prove,
@@ -30,6 +32,7 @@ from cli import (
     status,
     step,
     stream,
+    undo,
     watch,
 )
 from mend.runtime.errors import UserError
@@ -63,16 +66,19 @@ for module in (
     reset,
     circuit,
     serve_metrics,
+    undo,
     watch,
 ):
     module.register(cli)
 cli.add_typer(pipeline.cli, name="pipeline")
 cli.add_typer(contract.cli, name="contract")
+cli.add_typer(mapping.cli, name="mapping")
 cli.add_typer(matrix.cli, name="matrix")
 cli.add_typer(decision.cli, name="decision")
 cli.add_typer(incident.cli, name="incident")
 cli.add_typer(alerts.cli, name="alerts")
 cli.add_typer(agent.cli, name="agent")
+cli.add_typer(autonomy.cli, name="autonomy")
 cli.add_typer(event.cli, name="event")
 cli.add_typer(remap.cli, name="remap")
 

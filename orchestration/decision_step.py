@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from agent.causes import classify
 from agent.context import DecisionContext, History, assemble, read_quality, read_report
+from agent.decide import run_key
 from agent.decision_agent import decide_run
 from agent.ports import AdviserPort, Remembered
 from agent.sanity import Problem, anomaly
@@ -20,7 +21,10 @@ from mend.contracts.decision import Action, DecisionResult, Rows
 from mend.contracts.incident import Incident
 from mend.contracts.mapping import MappedField
 from mend.contracts.report import RunReport
+from mend.curate.filled import fill_files
+from mend.curate.plan import added_fields
 from mend.incidents.log import incident_log
+from mend.remap.versions import contract_of
 from mend.runtime import clock
 from mend.runtime.errors import UserError
 from mend.runtime.faults import fault_point
@@ -28,9 +32,11 @@ from mend.runtime.files import write_atomic
 from mend.runtime.pipeline_file import Pipeline
 from mend.store.sums import check_sums
 from mend.store.tables import RunState
+from orchestration.autonomy import limits_earned, note_remedies, score_after_failure, score_after_run
 from orchestration.brakes import earlier_tries, why_paused
 from orchestration.dead_letters import owe_dead_letters
 from orchestration.effects import check_rows
+from orchestration.mapping_file import write_mapping
 from orchestration.settle import held_rows, retire, settle
 from orchestration.settled_manifest import begun
 from orchestration.workspace import Workspace
@@ -68,6 +74,7 @@ def decide_about_failure(
     While the pipeline is paused another try is dropped, not kept: after the pause the next run is that try.
     """
     store, name = workspace.store, workspace.pipeline.name
+    score_after_failure(workspace, error)
     tries = earlier_tries(store.runs.failures(name, 100), error, now=clock.now(), since=store.brakes.last_closed(name))
     past = replace(
         history(workspace, run_id),
@@ -86,10 +93,13 @@ def decide(workspace: Workspace, context: DecisionContext, error: str | None = N
     """Decide and act with the store behind the ports; the files have the names that users know."""
     layout, pipeline = workspace.layout, workspace.pipeline
     fields = contract_fields(workspace)
-    ports = store_ports(workspace.store, layout.ops, pipeline.name, fields, pii=pipeline.pii, error=error)
+    ports = store_ports(
+        workspace.store, layout.ops, pipeline.name, fields, pii=pipeline.pii, error=error, run_id=context.run
+    )
     output = layout.run_file(context.run, "agent_decision") if context.run else layout.ops / "agent_decision.json"
     journal = store_journal(workspace.store, output, layout.ops / "decision_log.jsonl")
     decision = decide_run(context, ports, journal, adviser=adviser(workspace, context))
+    note_remedies(workspace, run_key(context), decision)
     layout.write_latest("agent_decision", to_dict(decision))
     if Action.REMAP in decision.actions:
         write_mapping(workspace)
@@ -174,7 +184,7 @@ def history(workspace: Workspace, run_id: str | None) -> History:
         timestamp=now.isoformat(),
         recent_incidents=tuple(brief(one) for one in [one for one in incidents if one.parent is None][:10]),
         open_storms=tuple((one.cause or "").removeprefix(storms) for one in log.open_incidents(storms)),
-        pipeline_config=limits_of(workspace.pipeline),
+        pipeline_config=limits_of(workspace.pipeline) | earned(workspace, run_id),
         consecutive_failures=failures,
         circuit_open=store.brakes.circuit(name) is not None,
     )
@@ -191,6 +201,12 @@ def limits_of(pipeline: Pipeline) -> dict[str, Any]:
     return {"schema_drift_auto_remap": False} if pipeline.unknown_fields == "reject" else {}
 
 
+def earned(workspace: Workspace, run_id: str | None) -> dict[str, Any]:
+    """Return the limits of remedies that did not help, and that no person has allowed since."""
+    run = workspace.store.runs.get(run_id) if run_id else None
+    return limits_earned(workspace, run.report if run else None)
+
+
 def content_of(path: Path) -> bytes | None:
     """Return a file's bytes, None if there is none."""
     return path.read_bytes() if path.exists() else None
@@ -198,31 +214,7 @@ def content_of(path: Path) -> bytes | None:
 
 def contract_fields(workspace: Workspace) -> tuple[MappedField, ...]:
     """Return the contract as the first version of the mapping."""
-    pipeline = workspace.pipeline
-    return tuple(
-        MappedField(
-            name=one.name,
-            source=pipeline.source(one.name),
-            type=one.type.column_type,
-            nullable=one.nullable,
-            added=False,
-        )
-        for one in pipeline.schema.fields
-    )
-
-
-def write_mapping(workspace: Workspace) -> None:
-    """Write the newest mapping as schema_remap.json, for people and scripts."""
-    mapping = workspace.store.mappings.current(workspace.pipeline.name)
-    if mapping is None:
-        return
-    document = {
-        "version": mapping.version,
-        "updated_at": mapping.created_at,
-        "mappings": {one.source: {"type": one.type, "nullable": one.nullable} for one in mapping.fields if one.added},
-        "applied": True,
-    }
-    workspace.layout.write_latest("schema_remap", document)
+    return contract_of(workspace.pipeline)
 
 
 def settle_run(workspace: Workspace, run_id: str, decision: DecisionResult) -> DecisionResult:
@@ -234,6 +226,7 @@ def settle_run(workspace: Workspace, run_id: str, decision: DecisionResult) -> D
     replaced = workspace.store.runs.replaces(run_id)
     if replaced and rows is Rows.HOLD:
         give_up(workspace, run_id, decision)
+    fill_added(workspace, run_id)
     for one in replaced:
         retire(workspace.layout, workspace.sink, one)
     ranges, at = workspace.store.ledger.ranges(run_id), clock.now()
@@ -255,7 +248,21 @@ def settle_run(workspace: Workspace, run_id: str, decision: DecisionResult) -> D
         workspace.store.runs.advance(run_id, state, at, published_rows=published.total() if accepted else None)
         owe_dead_letters(workspace, run_id)
         workspace.store.runs.replace(run_id, at)
+    score_after_run(workspace, run_id)
     return replace(decision, escalation_required=True) if wrong else decision
+
+
+def fill_added(workspace: Workspace, run_id: str) -> None:
+    """Fill the columns that entered the mapping since the run was staged, before any of its rows is moved."""
+    current, staged = workspace.store.mappings.current(workspace.pipeline.name), workspace.layout.staged(run_id)
+    run = workspace.store.runs.get(run_id)
+    if current is None or run is None or current.version == (run.mapping_version or 1) or not staged.exists():
+        return
+    before = workspace.store.mappings.get(workspace.pipeline.name, run.mapping_version or 1)
+    known = {one.name for one in (added_fields(workspace.pipeline, before) if before else ())}
+    new = [one for one in added_fields(workspace.pipeline, current) if one.name not in known]
+    if new:
+        fill_files(staged / "accepted", new, current.version)
 
 
 def give_up(workspace: Workspace, run_id: str, decision: DecisionResult) -> NoReturn:

@@ -17,6 +17,7 @@ import psutil
 
 from mend.runtime.redact import masked
 from mend.runtime.settings import variable
+from orchestration.retuned import retuned
 from orchestration.workspace import Workspace
 
 LAST_LINES = 400
@@ -37,8 +38,12 @@ class JobResult:
 
 
 def run_ingest_job(workspace: Workspace, *, lag: int | None, start: Mapping[int, int] | None = None) -> JobResult:
-    """Run the job to its end; its own words go to a log file. Ctrl-C and SIGTERM end the job too, then are raised."""
-    return run_job(workspace, command(workspace, lag, start))
+    """Run the job to its end; its own words go to a log file. Ctrl-C and SIGTERM end the job too, then are raised.
+
+    After a failure that other settings can help the job has those.
+    """
+    workspace, words = retuned(workspace)
+    return run_job(workspace, [*command(workspace, lag, start), *words])
 
 
 def run_job(workspace: Workspace, words: list[str]) -> JobResult:

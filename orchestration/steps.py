@@ -18,6 +18,7 @@ from mend.quality.summary import gate
 from mend.runtime import clock
 from mend.runtime.errors import UserError
 from mend.runtime.faults import fault_point
+from mend.runtime.locks import Taken
 from mend.store.runs import Run
 from mend.store.tables import RunState
 from orchestration.audit_step import audit_staged
@@ -30,6 +31,7 @@ from orchestration.offsets import check_offsets
 from orchestration.retention import ALL_INCIDENTS, Goes, Stays, judge, leaving, remove, retire
 from orchestration.retriggers import take_due
 from orchestration.spark_submit import run_ingest_job
+from orchestration.undo import settled_rows
 from orchestration.workspace import Workspace, as_started
 
 Outcome = Literal["done", "nothing_to_do", "failed", "escalated", "paused"]
@@ -258,14 +260,11 @@ def cleanup_old_data(workspace: Workspace, *, dry_run: bool = False) -> StepResu
     Staging of validated runs and key digests beyond the duplicate horizon go without a policy.
     """
     now = clock.now()
-    verdicts = list(judge(workspace, now).verdicts())
-    goes = [one for one in verdicts if isinstance(one, Goes)]
-    stays = [one for one in verdicts if isinstance(one, Stays)]
-    if not dry_run:
-        for one in goes:
-            retire(workspace, one, now)
-            fault_point("cleaning")
-        remove(leaving(workspace))
+    try:
+        with settled_rows(workspace):
+            goes, stays = clean(workspace, now, dry_run=dry_run)
+    except Taken as busy:
+        return StepResult(step="cleanup_old_data", outcome="nothing_to_do", message=str(busy))
     rows = sum(one.rows for one in goes)
     facts = {
         "dry_run": dry_run,
@@ -277,6 +276,18 @@ def cleanup_old_data(workspace: Workspace, *, dry_run: bool = False) -> StepResu
     }
     message = f"{len(goes)} folders {'would be ' if dry_run else ''}removed" + (f", {rows} rows" if rows else "")
     return StepResult(step="cleanup_old_data", outcome="done", message=message, facts=facts)
+
+
+def clean(workspace: Workspace, now: datetime, *, dry_run: bool) -> tuple[list[Goes], list[Stays]]:
+    """Delete what may go; return it, and what stays."""
+    verdicts = list(judge(workspace, now).verdicts())
+    goes = [one for one in verdicts if isinstance(one, Goes)]
+    if not dry_run:
+        for one in goes:
+            retire(workspace, one, now)
+            fault_point("cleaning")
+        remove(leaving(workspace))
+    return goes, [one for one in verdicts if isinstance(one, Stays)]
 
 
 def unfinished_runs(workspace: Workspace) -> list[str]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from mend.runtime.errors import UserError
 from mend.runtime.locks import only_one
+from orchestration.undo import end_what_died
 from orchestration.workspace import Workspace
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -32,7 +33,11 @@ def refusals_told() -> Iterator[None]:
 
 @contextmanager
 def at_work(workspace: Workspace) -> Iterator[Workspace]:
-    """Lock the pipeline; a second process is refused. The ingest job inherits the lock: it may outlive its parent."""
+    """Lock the pipeline; a second process is refused. The ingest job inherits the lock: it may outlive its parent.
+
+    An undo at which a process died is ended first.
+    """
     name = workspace.pipeline.name
     with only_one(workspace.layout.lock(name), name) as lock:
+        end_what_died(workspace)
         yield replace(workspace, lock=lock)

@@ -26,6 +26,7 @@ from orchestration.dead_letters import send_dead_letters
 from orchestration.kafka_lag import BrokerAway
 from orchestration.offsets import check_offsets
 from orchestration.retriggers import seconds_until_due, take_due
+from orchestration.retuned import retuned
 from orchestration.spark_submit import job_words, log_file, offsets_json, root_cause, shorten, started
 from orchestration.steps import (
     FINISHING,
@@ -131,7 +132,8 @@ def command(workspace: Workspace, trigger: float, start: dict[int, int]) -> list
 def read_and_finish(workspace: Workspace, words: list[str], stop: Stop, tell: Tell) -> str | None:
     """Run the job and take its runs to their end as it says them; returns why it failed, None if it was stopped."""
     log = log_file(workspace)
-    with started(workspace, words, log, stdin=subprocess.PIPE) as process:
+    tuned, more = retuned(workspace)
+    with started(tuned, [*words, *more], log, stdin=subprocess.PIPE) as process:
         tell(News(kind="reading", message=f"reading {workspace.pipeline.topic}"))
         chores = Chores(workspace, log)
         finisher = Finisher(workspace, tell, waits=bool(unfinished_runs(workspace)))

@@ -41,6 +41,11 @@ CARRIED = "carried"
 """Begins the name of files whose rows a backfill takes over from the runs that it replaces."""
 
 
+def run_id_of(pipeline: str, query_id: str, batch_id: int) -> str:
+    """Return the id of a batch's run."""
+    return f"{pipeline}-{query_id[:8]}-{batch_id:06d}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """What all runs of one ingest job share."""
@@ -57,7 +62,7 @@ class Job:
 
     def run_id(self, batch_id: int) -> str:
         """Return the id of a batch's run: a replayed batch has the id it had before."""
-        return f"{self.plan.pipeline.name}-{self.query_id[:8]}-{batch_id:06d}"
+        return run_id_of(self.plan.pipeline.name, self.query_id, batch_id)
 
 
 def stage_batch(job: Job, frame: "DataFrame", batch_id: int) -> str | None:
@@ -97,6 +102,7 @@ def stage_batch(job: Job, frame: "DataFrame", batch_id: int) -> str | None:
     )
     fault_point("manifest_written")
     report = make_report(job, run_id, ranges, tally, [folder / one.path for one in files if one.place == "accepted"])
+    report = with_renames(job, report, [folder / one.path for one in files], began)
     report = with_times(report, began, clock.now())
     write_snapshot(job.layout.contract(run_id), job.plan.pipeline, job.plan.rules)
     job.layout.write(run_id, "run_report", report)
@@ -245,6 +251,16 @@ def make_report(
         lag_before=job.lag_before,
         partitions_added=tuple(one.partition for one in ranges if one.added),
     )
+
+
+def with_renames(job: Job, report: RunReport, staged: Sequence[Path], now: datetime) -> RunReport:
+    """Add to the report where fields that vanished may have gone, tried on all rows that are set aside."""
+    if report.run_id is None or report.drift is None or not (report.drift.removed and report.drift.added):
+        return report
+    from mend.remap.offers import Site, with_candidates
+
+    site = Site(plan=job.plan, layout=job.layout, store=job.store, registry=job.registry)
+    return replace(report, drift=with_candidates(site, report.run_id, report.drift, staged, now))
 
 
 def last_report(job: Job, run_id: str) -> RunReport | None:

@@ -1,5 +1,6 @@
 """The newest entries of Spark's checkpoint after a crash of the machine: Spark does not sync them to the disk."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import orjson
@@ -26,6 +27,19 @@ def forget_torn_entries(checkpoint: Path) -> None:
         for checksum in (checkpoint / log).glob(".[0-9]*.crc"):
             if not checksum.with_name(checksum.stem[1:]).exists():
                 checksum.unlink()
+
+
+def forget_open_batch(checkpoint: Path, may_go: Callable[[int], bool]) -> None:
+    """Remove the newest offsets if they have no commit and may go: Spark plans that batch again, with its limit of now.
+
+    It begins where the batch did: after the last commit, or where the query began, which Spark keeps elsewhere.
+    """
+    number = max((int(path.name) for path in (checkpoint / "offsets").glob("[0-9]*")), default=None)
+    if number is None or (checkpoint / "commits" / str(number)).exists() or not may_go(number):
+        return
+    get_logger().info("batch_cut_anew", batch=number)
+    for path in (checkpoint / "offsets" / str(number), checkpoint / "offsets" / f".{number}.crc"):
+        path.unlink(missing_ok=True)
 
 
 def is_whole(content: bytes, lines: int) -> bool:

@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING, BinaryIO
@@ -31,14 +32,14 @@ from mend.runtime.logging import configure_logging
 from mend.runtime.pipeline_file import Pipeline, find_pipeline, load_pipeline
 from mend.runtime.schema_registry import registry_address
 from mend.runtime.settings import Settings, load_settings
-from mend.store.engine import open_store
+from mend.store.engine import Store, open_store
 from spark.backfill import stage_backfill
-from spark.batch import Job
-from spark.checkpoint import forget_torn_entries
+from spark.batch import Job, run_id_of
+from spark.checkpoint import forget_open_batch, forget_torn_entries
 from spark.failure import explained
 from spark.session import make_session
 from spark.source import kafka_stream
-from spark.stager import Stager
+from spark.stager import Stager, query_id
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -85,6 +86,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     cli.add_argument(
         "--backfill", type=Path, default=None, help="a file that says what to read again; nothing else is read"
     )
+    cli.add_argument(
+        "--most-events", type=int, default=None, help="events of a batch at most; one that is not staged is cut anew"
+    )
     cli.add_argument("--trigger", type=float, default=None, help="stay, and read every so many seconds")
     cli.add_argument("-v", dest="verbose", action="count", default=1)
     return cli.parse_args(arguments)
@@ -105,6 +109,8 @@ def run(settings: Settings, options: argparse.Namespace) -> list[str]:
     arm(settings.fault_at)
     pipeline = load_pipeline(find_pipeline(settings.pipelines, options.pipeline))
     decoder(pipeline, registry_address(settings))
+    if options.most_events:
+        pipeline = replace(pipeline, max_events_per_run=options.most_events)
     rules = load_rules(pipeline.rules_path, pipeline=pipeline.name)
     check_columns(rules, checked_plan(pipeline, rules).columns, pipeline.rules_path)
     with alone(Layout(settings), pipeline.name, options.lock):
@@ -112,9 +118,27 @@ def run(settings: Settings, options: argparse.Namespace) -> list[str]:
             settings.spark_master, name=f"mend-{pipeline.name}", jars=options.jars, brief=is_brief(options)
         )
         try:
+            if options.most_events:
+                cut_anew(settings, pipeline)
             return work(session, settings, pipeline, rules, options)
         finally:
             session.stop()
+
+
+def cut_anew(settings: Settings, pipeline: Pipeline) -> None:
+    """Let Spark choose the offsets of the newest batch again, unless something was decided about its run."""
+    checkpoint = Layout(settings).checkpoint(pipeline.name)
+    if not (checkpoint / "metadata").exists():
+        return
+    query = query_id(checkpoint)
+    with open_store(settings.store_url) as store:
+        forget_open_batch(checkpoint, lambda batch: may_be_staged(store, pipeline.name, query, batch))
+
+
+def may_be_staged(store: Store, pipeline: str, query: str, batch: int) -> bool:
+    """Whether nothing was decided about a batch."""
+    run = store.runs.get(run_id_of(pipeline, query, batch))
+    return run is None or run.may_be_staged
 
 
 def is_brief(options: argparse.Namespace) -> bool:

@@ -12,12 +12,14 @@ from mend.contracts.mapping import MappedField
 from mend.incidents.fingerprint import cause_of
 from mend.incidents.lifecycle import opened
 from mend.incidents.log import IncidentLog
+from mend.remap.versions import with_renames
 from mend.runtime.clock import now
 from mend.runtime.errors import UserError
 from mend.runtime.faults import fault_point
 from mend.store.brakes import Brakes
 from mend.store.decisions import Decisions
 from mend.store.mappings import Mappings
+from mend.store.trials import Trials
 
 
 class StoreIncidents:
@@ -69,33 +71,75 @@ class StoreIncidents:
 
 
 class StoreMappings:
-    """The mappings of one pipeline; version 1 is its contract, so the first remap makes version 2."""
+    """The mappings of one pipeline; version 1 is its contract, so the first remap makes version 2.
 
-    def __init__(self, mappings: Mappings, pipeline: str, contract: tuple[MappedField, ...]) -> None:
+    `trials` are asked before a field is renamed: without its trial, or on another version than that, nothing is.
+    """
+
+    def __init__(
+        self,
+        mappings: Mappings,
+        pipeline: str,
+        contract: tuple[MappedField, ...],
+        run_id: str | None = None,
+        trials: Trials | None = None,
+    ) -> None:
         self.mappings = mappings
         self.pipeline = pipeline
         self.contract = contract
+        self.run_id = run_id
+        self.trials = trials
 
     def apply(self, mapping: dict[str, Any], at: datetime) -> int:
-        """Append a version with the new fields."""
-        renamed = sorted(name for name, change in mapping.items() if "renamed_from" in change)
-        if renamed:
-            raise UserError(
-                f"{self.pipeline}: '{renamed[0]}' is a renamed field. Add it to `mapping` of the pipeline file."
-            )
+        """Append a version with the new fields, but for those that a person declined, and with the tried renames."""
         current = self.mappings.current(self.pipeline)
-        base = current.version if current else self._first(at)
-        fields = current.fields if current else self.contract
-        known = {one.name for one in fields}
-        added = tuple(added_field(name, change) for name, change in mapping.items() if name not in known)
-        if not added:
+        fields, declined = (current.fields, current.declined) if current else (self.contract, ())
+        renames = {new: one for new, one in mapping.items() if "renamed_from" in one}
+        recipe = with_renames(fields, declined, self._fields_of(renames, fields))
+        known = {name for one in recipe.fields for name in (one.name, one.source)} | set(declined)
+        added = tuple(
+            added_field(name, one) for name, one in mapping.items() if name not in renames and name not in known
+        )
+        found = (*recipe.fields, *added)
+        base = current.version if current else 0
+        trial = self._trial(renames, found, base) if recipe.fields != fields else None
+        base = base or self._first(at)
+        if found == fields:
             return base
-        return self.mappings.append(self.pipeline, (*fields, *added), at, created_by="decision", base=base)
+        return self.mappings.append(
+            self.pipeline, found, at, created_by="decision", decision_run=self.run_id, base=base,
+            declined=recipe.declined, trial=trial,
+        )  # fmt: skip
+
+    def _fields_of(self, renames: dict[str, Any], fields: tuple[MappedField, ...]) -> dict[str, str]:
+        """Return new name → field; a field that there is none of is refused."""
+        names = {one.name for one in fields}
+        for new, one in renames.items():
+            if one["renamed_from"] not in names:
+                raise UserError(
+                    f"{self.pipeline}: '{new}' is to be '{one['renamed_from']}', and no field is called so."
+                )
+        return {new: one["renamed_from"] for new, one in renames.items()}
+
+    def _trial(self, renames: dict[str, Any], fields: tuple[MappedField, ...], base: int) -> str:
+        """Return the hash of the trial of these fields; refuses what was not tried, or tried in vain."""
+        name = next(iter(renames))
+        started = str(renames[name].get("trial") or "")
+        known = self.trials.get(self.pipeline, started) if self.trials and started else None
+        if known is None:
+            raise UserError(f"{self.pipeline}: '{name}' is a renamed field, and the new mapping was not tried.")
+        said = known[1]
+        if not said.passed:
+            raise UserError(f"{self.pipeline}: the new mapping did not pass its trial: {said.against[0]}.")
+        if set(said.fields) != set(fields) or max(said.base, 1) != max(base, 1):
+            raise UserError(f"{self.pipeline}: another mapping was tried than the one that would be used now.")
+        return known[0]
 
     def active_names(self) -> frozenset[str]:
-        """Return the names of the newest version."""
+        """Return the names that the newest version reads, and those that a person decided about otherwise."""
         current = self.mappings.current(self.pipeline)
-        return frozenset(one.name for one in (current.fields if current else self.contract))
+        fields, declined = (current.fields, current.declined) if current else (self.contract, ())
+        return frozenset((*(name for one in fields for name in (one.name, one.source)), *declined))
 
     def _first(self, at: datetime) -> int:
         return self.mappings.append(self.pipeline, self.contract, at, created_by="contract", base=0)

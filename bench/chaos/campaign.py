@@ -17,12 +17,12 @@ from embedded.jars import Jars
 from embedded.java import Java
 from embedded.kafka_broker import KafkaBroker, create_topic
 from mend.runtime.errors import UserError
-from mend.runtime.faults import POINTS
+from mend.runtime.faults import OF_HEALING, POINTS
 from mend.store.engine import open_store
 from mend.store.tables import RunState
 
 TOPIC, PIPELINE, PARTITIONS = "customers", "customers", 4
-ELSEWHERE = {"segment_split", "run_arriving", "migrating"}
+ELSEWHERE = {"segment_split", "run_arriving", "migrating", *OF_HEALING}
 """Points that healthy events on one disk with an old store do not pass; tests/fast/test_faults.py has them all."""
 RANDOM_TARGETS = ("mend", "job", "jvm", "worker", "broker")
 SECONDS_OF_A_PORTION = 6.0

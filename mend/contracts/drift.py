@@ -53,13 +53,14 @@ class RetypedField:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenameCandidate:
-    """A field that vanished and a new one that may be the same."""
+    """A field that vanished and a new one that may be the same. `trial` is the hash of the trial of that mapping."""
 
     __pydantic_config__ = STRICT
     old: str
     new: str
     score: Share
     action: Literal["apply", "ask", "none"]
+    trial: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 import pyarrow as pa
@@ -54,7 +54,10 @@ PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 class Plan:
     """Everything that one pass needs. `columns` are the published columns in order.
 
-    `decided` are the unknown fields that entered the mapping but can be no column: they stay among the rescued.
+    `pipeline` reads fields from where the mapping says, `source_pipeline` is the pipeline as its file has it.
+
+    `decided` are the unknown fields that entered the mapping but can be no column, and those that a person declined:
+    they stay among the rescued.
     """
 
     pipeline: Pipeline
@@ -67,12 +70,15 @@ class Plan:
     reasons_sql: str
     unseen_sql: str
     parts: "Pass"
+    source_pipeline: Pipeline
     decided: frozenset[str] = frozenset()
     direct: pa.StructType | None = None
 
 
 def make_plan(pipeline: Pipeline, rules: RuleSet, mapping: Mapping | None = None) -> Plan:
     """Compile a pipeline with its rules and its newest mapping (fields that entered by a remap)."""
+    source_pipeline = pipeline
+    pipeline = with_renames(pipeline, mapping) if mapping else pipeline
     added = added_fields(pipeline, mapping) if mapping else ()
     fields = (*contract_fields(pipeline, rules), *(as_field(one) for one in added))
     sources = (*(pipeline.source(one.name) for one in pipeline.schema.fields), *(one.source for one in added))
@@ -80,6 +86,7 @@ def make_plan(pipeline: Pipeline, rules: RuleSet, mapping: Mapping | None = None
     parts = Pass(pipeline=pipeline, rules=rules, fields=fields, sources=sources, columns=columns)
     return Plan(
         pipeline=pipeline,
+        source_pipeline=source_pipeline,
         rules=rules,
         mapping_version=mapping.version if mapping else 1,
         fields=fields,
@@ -91,10 +98,21 @@ def make_plan(pipeline: Pipeline, rules: RuleSet, mapping: Mapping | None = None
         unseen_sql=f"SELECT {parts.shape()}, first({types_sql(sources)}), first(json_keys(payload)) "
         f"FROM {parts.texts} WHERE {IS_OBJECT} GROUP BY 1 ORDER BY count(*) DESC, 1",
         parts=parts,
-        decided=frozenset(one.source for one in mapping.fields if one.added and one not in added)
-        if mapping
-        else frozenset(),
+        decided=decided_fields(mapping, added) if mapping else frozenset(),
     )
+
+
+def with_renames(pipeline: Pipeline, mapping: Mapping) -> Pipeline:
+    """Return the pipeline with its fields read from where the mapping says that they are now.
+
+    A field that the pipeline file reads from elsewhere since the rename is the file's: it is the newer word.
+    """
+    renamed = {
+        one.name: one.source
+        for one in mapping.fields
+        if one.renamed_from == pipeline.source(one.name) and not one.added
+    }
+    return replace(pipeline, mapping=pipeline.mapping | renamed) if renamed else pipeline
 
 
 def added_fields(pipeline: Pipeline, mapping: Mapping) -> tuple[MappedField, ...]:
@@ -109,6 +127,11 @@ def added_fields(pipeline: Pipeline, mapping: Mapping) -> tuple[MappedField, ...
         and names[index] not in taken
         and names[index] not in names[:index]
     )
+
+
+def decided_fields(mapping: Mapping, added: tuple[MappedField, ...]) -> frozenset[str]:
+    """Return the unknown fields that are no drift any more: they are declined, or can be no column."""
+    return frozenset((*mapping.declined, *(one.source for one in mapping.fields if one.added and one not in added)))
 
 
 def as_field(mapped: MappedField) -> Field:

@@ -26,6 +26,7 @@ POINTS = {
     "decision_recorded": "the decision is on record, none of its acts is done",
     "act_done": "an act is done and not noted as done",
     "acts_done": "all acts are done, no row is moved",
+    "columns_filled": "rescued values of a new column are written beside a file, which is without them still",
     "segment_split": "a segment's failing rows are written aside, the accepted file has them still",
     "folder_moved": "a folder of the run is where it belongs, the next one is not",
     "before_publish": "all that is not readable is in place, nothing is published",
@@ -34,8 +35,14 @@ POINTS = {
     "load_counted": "the recount is written, the run is not marked as validated",
     "cleaning": "something that no run needs is removed, the rest is not",
     "migrating": "the store's tables are changed, the change is not committed",
+    "undo_begun": "the undo is in the store, the mapping is the former one again, no row is moved",
+    "rows_back": "the rows have left the readable set, or are about to come back, the manifest does not say so",
+    "undo_moved": "rows and manifest are as the undo wants them, the ledger does not know",
 }
 """Every point, and what a crash leaves behind there."""
+
+OF_HEALING = frozenset({"columns_filled", "undo_begun", "rows_back", "undo_moved"})
+"""Points that a run of events without new fields does not pass."""
 
 KILLED_AT = "rehearsal: killed at "
 """The last words of a process, on stderr: a rehearsal is not to be taken for the real thing."""

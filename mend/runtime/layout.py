@@ -32,6 +32,10 @@ class Layout:
         """Rejected and held events."""
         return self.settings.home / "quarantine" / f"run={run_id}"
 
+    def undone(self, run_id: str) -> Path:
+        """Return where rows are held that were published until somebody undid that."""
+        return self.quarantine(run_id) / "reason=held" / "undone"
+
     def dead_letters(self, run_id: str) -> Path:
         """Events that could not be decoded."""
         return self.settings.home / "dead_letters" / f"run={run_id}"
@@ -60,6 +64,10 @@ class Layout:
     def lock(self, pipeline: str) -> Path:
         """Held by whoever works on a pipeline."""
         return self.settings.home / "locks" / f"{pipeline}.lock"
+
+    def settled_lock(self, pipeline: str) -> Path:
+        """Held by whoever moves rows of settled runs: an undo, a replay, retention. Runs go on meanwhile."""
+        return self.settings.home / "locks" / f"{pipeline}.settled.lock"
 
     def checkpoint_lock(self, pipeline: str) -> Path:
         """Held by the ingest job: a checkpoint may be shared by homes that know nothing of each other."""

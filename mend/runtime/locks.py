@@ -42,10 +42,14 @@ def handed_over(descriptor: int, path: Path) -> BinaryIO:
     return os.fdopen(descriptor, "a+b")
 
 
-def taken(path: Path, what: str) -> UserError:
+class Taken(UserError):  # noqa: N818 - it names what happened
+    """Somebody else holds the lock; nothing was changed."""
+
+
+def taken(path: Path, what: str) -> Taken:
     """Say who has it."""
     owner = path.read_text(encoding="utf-8") or "unknown"
-    return UserError(
+    return Taken(
         f"another run of {what} is at work (process {owner}, or the ingest job it started). Wait for its end.",
         exit_code=REFUSED,
     )

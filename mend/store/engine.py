@@ -27,9 +27,12 @@ from mend.store.measures import Measures
 from mend.store.migrate import prepare
 from mend.store.outbox import Outbox
 from mend.store.proofs import Proofs
+from mend.store.remedies import Remedies
 from mend.store.runs import Runs
 from mend.store.task_events import TaskEvents
 from mend.store.topics import Topics
+from mend.store.trials import Trials
+from mend.store.undos import Undos
 
 DRIVERS = {
     "sqlite": "sqlite",
@@ -63,6 +66,9 @@ class Store:
     task_events: TaskEvents
     measures: Measures
     brakes: Brakes
+    undos: Undos
+    trials: Trials
+    remedies: Remedies
 
     def transaction(self) -> AbstractContextManager[Connection]:
         """Make everything inside the `with` one transaction: kept as a whole at its end, or not at all.
@@ -109,6 +115,9 @@ def open_store(url: str) -> Store:
         task_events=TaskEvents(database),
         measures=Measures(database),
         brakes=Brakes(database),
+        undos=Undos(database),
+        trials=Trials(database),
+        remedies=Remedies(database),
     )
 
 

@@ -1,6 +1,7 @@
 """The versions of each pipeline's mapping. A version, once there, never changes."""
 
 from datetime import UTC, datetime
+from typing import TypedDict, Unpack
 
 from sqlalchemy import Connection, select
 
@@ -12,6 +13,13 @@ from mend.store.tables import mappings
 
 class MappingConflict(UserError):  # noqa: N818 - it names what happened
     """Somebody else appended a version in the meantime."""
+
+
+class More(TypedDict, total=False):
+    """What a version may say beside its fields: what no decision shall add, and the hash of its trial."""
+
+    declined: tuple[str, ...]
+    trial: str | None
 
 
 class Mappings:
@@ -32,6 +40,19 @@ class Mappings:
             found: Mapping | None = connection.scalar(wanted)
             return found
 
+    def versions(self, pipeline: str) -> tuple[Mapping, ...]:
+        """Return all versions, oldest first."""
+        wanted = select(mappings.c.recipe).where(mappings.c.pipeline == pipeline).order_by(mappings.c.version)
+        with self.database.reading() as connection:
+            return tuple(connection.scalars(wanted))
+
+    def made_by(self, pipeline: str, run_id: str) -> Mapping | None:
+        """Return the newest version that a decision about the run made, or None."""
+        wanted = select(mappings.c.recipe).where(mappings.c.pipeline == pipeline, mappings.c.decision_run == run_id)
+        with self.database.reading() as connection:
+            found: Mapping | None = connection.scalar(wanted.order_by(mappings.c.version.desc()).limit(1))
+            return found
+
     def append(
         self,
         pipeline: str,
@@ -41,12 +62,13 @@ class Mappings:
         created_by: str,
         decision_run: str | None = None,
         base: int | None = None,
+        **more: Unpack[More],
     ) -> int:
         """Append a version and return its number, one more than the one before.
 
         `base` is the version that the fields were derived from (0: none): if it is no longer the newest, nothing is
         written and MappingConflict raised, so that no change is lost. Without it the fields go on top of whatever is
-        there.
+        there. What was declined before stays so, unless it is said otherwise.
         """
         with self.database.transaction() as connection:
             newest = _newest(connection, pipeline)
@@ -60,6 +82,8 @@ class Mappings:
                 created_at=at.astimezone(UTC).isoformat(),
                 created_by=created_by,
                 decision_run=decision_run,
+                declined=more.get("declined", newest.declined if newest else ()),
+                trial=more.get("trial"),
             )
             _insert(connection, mapping, at)
             return mapping.version

@@ -10,7 +10,7 @@ from sqlalchemy import type_coerce as as_type
 from mend.contracts.decision import DecisionResult
 from mend.contracts.incident import IncidentStatus
 from mend.store.database import Database
-from mend.store.tables import Outcome, actions, decisions, failures, incidents, run_ranges, runs, task_events
+from mend.store.tables import Outcome, actions, decisions, failures, incidents, run_ranges, runs, task_events, undos
 
 SETTLED = (Outcome.PUBLISHED, Outcome.HELD)
 """A run with one of these outcomes keeps it; that of a failed job is taken back when its batch is tried again."""
@@ -100,10 +100,12 @@ class Measures:
             return found
 
     def events(self) -> dict[str, int]:
-        """Return how many events of settled runs went to each place."""
+        """Return how many events of settled runs went to each place; one that an undo moved went to both."""
         places = [func.sum(run_ranges.c[place]) for place in PLACES]
         found = self._rows(select(*places).where(run_ranges.c.published.is_not(None)))[0]
-        return {place: int(many or 0) for place, many in zip(PLACES, found, strict=True)}
+        moved = dict(self._rows(select(undos.c.back, func.sum(undos.c.rows)).group_by(undos.c.back)))
+        left = {"published": moved.get(False, 0), "held": moved.get(True, 0)}
+        return {place: int(many or 0) + int(left.get(place) or 0) for place, many in zip(PLACES, found, strict=True)}
 
     def failures(self) -> list[tuple[str, str | None, int]]:
         """Return pipeline, cause and count of all failed jobs."""

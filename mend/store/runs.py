@@ -16,14 +16,18 @@ from mend.store.tables import Outcome, RunState, failures, replacements, run_ran
 REPEATABLE = (RunState.OPENED, RunState.STAGED, RunState.AUDITED, RunState.FAILED)
 """A batch in one of these may be staged again: nothing was decided about it."""
 
+RECOUNTED = (RunState.PUBLISHED, RunState.HELD, RunState.UNDOING)
+"""States whose rows lie where they are to lie, or are about to, and are counted next."""
+
 BEFORE = {
     RunState.STAGED: (RunState.OPENED,),
     RunState.AUDITED: (RunState.STAGED,),
     RunState.DECIDED: (RunState.AUDITED,),
     RunState.PUBLISHED: (RunState.DECIDED,),
     RunState.HELD: (RunState.DECIDED,),
-    RunState.VALIDATED: (RunState.PUBLISHED, RunState.HELD, RunState.DISPUTED),
-    RunState.DISPUTED: (RunState.PUBLISHED, RunState.HELD, RunState.VALIDATED, RunState.DISPUTED),
+    RunState.VALIDATED: (*RECOUNTED, RunState.DISPUTED),
+    RunState.UNDOING: (RunState.VALIDATED,),
+    RunState.DISPUTED: (*RECOUNTED, RunState.VALIDATED, RunState.DISPUTED),
     RunState.FAILED: (RunState.OPENED, RunState.STAGED, RunState.AUDITED, RunState.DECIDED),
     RunState.REPLACED: (RunState.PUBLISHED, RunState.HELD, RunState.VALIDATED),
 }
@@ -34,7 +38,7 @@ OUTCOMES = {
     RunState.HELD: Outcome.HELD,
     RunState.FAILED: Outcome.FAILED,
 }
-ENDED = {RunState.VALIDATED, RunState.DISPUTED, RunState.FAILED, RunState.REPLACED}
+ENDED = {RunState.VALIDATED, RunState.UNDOING, RunState.DISPUTED, RunState.FAILED, RunState.REPLACED}
 UNFINISHED = tuple(state for state in RunState if state not in ENDED)
 
 

@@ -23,9 +23,10 @@ from mend.contracts.mapping import Mapping
 from mend.contracts.quality import QualityResults
 from mend.contracts.report import RunReport
 from mend.contracts.task_event import Answer, TaskEvent
+from mend.contracts.trial import Trial
 from mend.store.columns import Document, FreeText, UtcDateTime, choice
 
-REVISION = "0008"
+REVISION = "0009"
 """The newest migration; a test holds it equal to the files in migrations/versions."""
 
 VERSION_TABLE = "mend_version"
@@ -44,6 +45,7 @@ class RunState(StrEnum):
     PUBLISHED = "published"
     HELD = "held"
     VALIDATED = "validated"
+    UNDOING = "undoing"
     DISPUTED = "disputed"
     FAILED = "failed"
     REPLACED = "replaced"
@@ -55,6 +57,15 @@ class Outcome(StrEnum):
     PUBLISHED = "published"
     HELD = "held"
     FAILED = "failed"
+
+
+class Score(StrEnum):
+    """How a remedy did: not known yet, as it said, not as it said, or taken back by a person."""
+
+    PENDING = "pending"
+    HIT = "hit"
+    MISS = "miss"
+    UNDONE = "undone"
 
 
 metadata = MetaData(
@@ -367,6 +378,58 @@ approvals = Table(
     Column("id", Integer, primary_key=True),
     Column("run_id", String(NAME), nullable=False, index=True),
     Column("approved", Boolean, nullable=False),
+    Column("by", String(NAME), nullable=False),
+    Column("reason", FreeText, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+)
+
+undos = Table(
+    "undos",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("pipeline", String(NAME), nullable=False, index=True),
+    Column("run_id", String(NAME), nullable=False, index=True),
+    Column("decision", Integer, nullable=False, index=True),
+    Column("takes_back", Integer),
+    Column("back", Boolean, nullable=False),
+    Column("mapping_version", Integer),
+    Column("rows", BigInteger),
+    Column("at", UtcDateTime, nullable=False),
+    Column("by", String(NAME), nullable=False),
+    Column("reason", FreeText, nullable=False),
+    Column("ended_at", UtcDateTime),
+)
+
+trials = Table(
+    "trials",
+    metadata,
+    Column("hash", String(64), primary_key=True),
+    Column("pipeline", String(NAME), nullable=False, index=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("trial", Document(Trial), nullable=False),
+)
+
+remedies = Table(
+    "remedies",
+    metadata,
+    Column("key", String(NAME), primary_key=True),
+    Column("pipeline", String(NAME), nullable=False),
+    Column("cause", String(NAME), nullable=False),
+    Column("run_id", String(NAME), index=True),
+    Column("expected", FreeText, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("score", choice(Score), nullable=False),
+    Column("found", FreeText),
+    Column("scored_at", UtcDateTime),
+    Index(None, "pipeline", "cause", "at"),
+)
+
+permissions = Table(
+    "permissions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("pipeline", String(NAME), nullable=False, index=True),
+    Column("cause", String(NAME), nullable=False),
     Column("by", String(NAME), nullable=False),
     Column("reason", FreeText, nullable=False),
     Column("at", UtcDateTime, nullable=False),

@@ -127,6 +127,7 @@ NOT_PURE = (
     "test_spark_submit",
     "test_store_",
     "test_task_events",
+    "test_undo",
     "test_watch",
 )
 """Files whose tests wait for a disk, a database or another process; `make test-fast` leaves them out."""

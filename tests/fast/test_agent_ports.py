@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -16,6 +17,7 @@ from agent.wiring import file_journal, file_ports, store_journal, store_ports
 from mend.contracts.decision import SegmentFilter, ToolResult
 from mend.contracts.incident import Incident, IncidentStatus, Severity
 from mend.contracts.mapping import MappedField
+from mend.contracts.trial import Trial, TriedRows
 from mend.runtime.errors import UserError
 from mend.store.engine import Store, open_store
 
@@ -259,11 +261,44 @@ def test_the_store_maps_new_fields_on_top_of_the_contract(store: Store, tmp_path
 
 
 def test_the_store_does_not_pretend_a_rename(store: Store, tmp_path: Path) -> None:
-    """A rename that the data path cannot follow yet is refused, not recorded as done."""
+    """A rename without its trial, or of a field that there is none of, is refused, not recorded as done."""
     ports = store_ports(store, tmp_path, "orders", CONTRACT)
-    with pytest.raises(UserError, match="'tier' is a renamed field"):
-        ports.mappings.apply({"tier": {"renamed_from": "plan"}}, NOON)
+    name = CONTRACT[0].name
+    for change, why in (
+        ({"renamed_from": "nobody"}, "no field is called so"),
+        ({"renamed_from": name}, "was not tried"),
+        ({"renamed_from": name, "trial": "0" * 64}, "was not tried"),
+    ):
+        with pytest.raises(UserError, match=why):
+            ports.mappings.apply({"tier": change}, NOON)
     assert store.mappings.current("orders") is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [({}, None), ({"against": ("it is worse",)}, "did not pass its trial: it is worse"),
+     ({"base": 3}, "another mapping"), ({"fields": CONTRACT}, "another mapping")],
+)  # fmt: skip
+def test_the_store_renames_what_was_tried(
+    store: Store, tmp_path: Path, changes: dict[str, Any], why: str | None
+) -> None:
+    """A field is read from elsewhere only if this very mapping passed its trial on the version of now."""
+    ports = store_ports(store, tmp_path, "orders", CONTRACT)
+    first = replace(CONTRACT[0], source="tier", renamed_from=CONTRACT[0].source)
+    trial = Trial(
+        pipeline="orders", base=0, fields=(first, *CONTRACT[1:]), contract={}, set_aside_before=TriedRows(),
+        set_aside=TriedRows(), again=TriedRows(),
+    )  # fmt: skip
+    name = store.trials.record(replace(trial, **changes), NOON)
+    wanted = {"tier": {"renamed_from": CONTRACT[0].name, "trial": name}}
+    if why:
+        with pytest.raises(UserError, match=why):
+            ports.mappings.apply(wanted, NOON)
+        return
+    assert ports.mappings.apply(wanted, NOON) == ports.mappings.apply(wanted, NOON) == 2
+    current = store.mappings.current("orders")
+    assert current is not None
+    assert (current.fields[0], current.trial) == (first, name)
 
 
 def test_the_store_keeps_decisions_and_incidents(store: Store, tmp_path: Path) -> None:

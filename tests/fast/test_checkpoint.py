@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from spark.checkpoint import forget_torn_entries
+from spark.checkpoint import forget_open_batch, forget_torn_entries
 
 OFFSETS = b'v1\n{"batchWatermarkMs":0}\n{"t":{"0":5}}'
 COMMIT = b'v1\n{"nextBatchWatermarkMs":0}'
@@ -67,3 +67,15 @@ def test_torn_offsets_of_a_committed_batch_are_not_touched(checkpoint: Path) -> 
     before = entries(checkpoint)
     forget_torn_entries(checkpoint)
     assert entries(checkpoint) == before
+
+
+def test_a_batch_that_is_not_committed_may_be_cut_anew(checkpoint: Path) -> None:
+    """Its offsets go with their checksum; those of a committed batch stay, and those of a run that was decided."""
+    before = entries(checkpoint)
+    forget_open_batch(checkpoint, lambda batch: batch != 1)
+    assert entries(checkpoint) == before
+    forget_open_batch(checkpoint, lambda batch: batch == 1)
+    assert entries(checkpoint) == [name for name in before if name not in {"offsets/1", "offsets/.1.crc"}]
+    forget_open_batch(checkpoint, lambda _: True)
+    assert "offsets/0" in entries(checkpoint)
+    forget_open_batch(checkpoint / "nowhere", lambda _: True)

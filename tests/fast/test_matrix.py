@@ -203,6 +203,13 @@ CASES: list[tuple[str, DecisionContext, set[str], list[str], str]] = [
     ),
     ("a safe rename", scenario(drift(renamed_candidates=[RENAME])), {"drift_rename"}, ["remap"], "publish"),
     (
+        "a safe rename, remap switched off",
+        scenario(drift(renamed_candidates=[RENAME]), pipeline_config={"schema_drift_auto_remap": False}),
+        {"drift_rename_by_hand"},
+        ["quarantine", "escalate"],
+        "publish",
+    ),
+    (
         "a safe rename, with its two halves listed",
         scenario(
             drift(

@@ -15,10 +15,12 @@ import pytest
 
 from agent.context import DecisionContext
 from mend.contracts.codec import loads
+from mend.runtime import clock
 from mend.runtime.errors import UserError
 from mend.runtime.settings import SinkMode, load_settings
 from orchestration import spark_submit
 from orchestration.decision_step import decide_about_failure
+from orchestration.retuned import retuned
 from orchestration.storage import at_work, refusals_told
 from orchestration.workspace import SparkPlatform, Workspace, open_workspace
 from spark.failure import explained, root_cause
@@ -55,6 +57,17 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
     platform = SparkPlatform(environment={"JAVA_HOME": "/java"}, jars=(Path("/a.jar"), Path("/b.jar")))
     with open_workspace(settings, "customers", platform) as opened:
         yield opened
+
+
+def test_the_next_try_is_told_other_settings(workspace: Workspace) -> None:
+    """After too little memory fewer events, after a time-out more patience; after neither nothing is changed."""
+    assert retuned(workspace) == (workspace, [])
+    for error in ("Java heap space", "Timeout of 20000ms expired"):
+        workspace.store.runs.record_failure("customers", None, error, "retriable", clock.now())
+    tuned, words = retuned(workspace)
+    assert words == ["--most-events", str(workspace.pipeline.max_events_per_run // 2)]
+    assert tuned.settings.kafka_timeout_seconds == 2 * workspace.settings.kafka_timeout_seconds
+    assert "KAFKA_TIMEOUT_SECONDS" in spark_submit.environment(tuned)
 
 
 def test_the_job_is_told_what_is_in_force(workspace: Workspace) -> None:
