@@ -53,6 +53,7 @@ class Source:
     missing: tuple[Path, ...]
     foreign: tuple[Path, ...]
     held_by: str
+    topic: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +119,7 @@ def source_of(layout: Layout, store: Store, run: Standing) -> Source | None:
         missing=tuple(home / one.path for one in kept if not (home / one.path).exists()),
         foreign=foreign,
         held_by=", ".join(decision.result.rules) if decision else "",
+        topic=manifest.ranges[0].topic if manifest and manifest.ranges else "",
     )
 
 

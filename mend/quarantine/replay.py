@@ -135,15 +135,26 @@ def passing(curated: Curated) -> Curated:
     return replace(curated, rejected=none, dead_letters=none)
 
 
+def rows_of(part: Part) -> pa.Table:
+    """Return the positions of a part."""
+    rows = part.records
+    return positioned(part, rows["partition"], rows["offset"])
+
+
+def positioned(part: Part, partition: pa.ChunkedArray, offset: pa.ChunkedArray) -> pa.Table:
+    """Return some positions of a part with where they wait."""
+    said = {"run_id": part.source.run.run_id, "place": part.file.place}
+    columns = {name: pa.array([value] * len(offset), pa.string()) for name, value in said.items()}
+    topic = pa.array([part.topic] * len(offset), pa.string())
+    return pa.table(columns | {"topic": topic, "partition": partition, "offset": offset}, schema=POSITIONS)
+
+
 def taken_rows(part: Part, curated: Curated) -> pa.Table:
     """Return the positions that a pass took out of a part."""
     passed = curated.accepted.select(POSITION).rename_columns(["partition", "offset"])
     again = curated.duplicates.select(["partition", "offset"])
     rows = pa.concat_tables([passed, again])
-    topic = part.records["topic"][0].as_py()
-    said = {"run_id": part.source.run.run_id, "place": part.file.place, "topic": topic}
-    columns = {name: pa.array([value] * rows.num_rows, pa.string()) for name, value in said.items()}
-    return pa.table(columns | {"partition": rows["partition"], "offset": rows["offset"]}, schema=POSITIONS)
+    return positioned(part, rows["partition"], rows["offset"])
 
 
 def in_order(folder: Path, file: StagedFile) -> StagedFile:

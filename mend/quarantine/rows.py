@@ -55,6 +55,11 @@ class Part:
     judged: bool
     """Whether the rows were judged by today's contract, mapping and rules, so that as they are they fail again."""
 
+    @property
+    def topic(self) -> str:
+        """The topic that the run read."""
+        return self.source.topic
+
     def chosen(self, selection: Selection) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
         """Say for each row whether a selection means it."""
         if selection.runs and self.source.run.run_id not in selection.runs:
