@@ -20,6 +20,7 @@ from cli import (
     matrix,
     pipeline,
     prove,
+    quarantine,
     report,
     reset,
     run,
@@ -71,6 +72,7 @@ cli.add_typer(incident.cli, name="incident")
 cli.add_typer(alerts.cli, name="alerts")
 cli.add_typer(agent.cli, name="agent")
 cli.add_typer(event.cli, name="event")
+cli.add_typer(quarantine.cli, name="quarantine")
 
 
 @cli.callback()

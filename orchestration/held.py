@@ -3,10 +3,9 @@
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import orjson
 import pyarrow as pa
@@ -15,11 +14,10 @@ import pyarrow.parquet as pq
 from mend.contracts.codec import loads, to_dict
 from mend.contracts.quarantine import Discard, Repair, Replay, Selection, Step, Trial
 from mend.curate.plan import make_plan
-from mend.proof.prove import Known, Scope
 from mend.quarantine.index import POSITIONS, Source, of_epoch, open_index, whole, work_folder
-from mend.quarantine.replay import replay_id, rows_of, stage_replay, takes
+from mend.quarantine.replay import replay_id, rows_of, stage_replay
 from mend.quarantine.rows import waiting
-from mend.quarantine.trial import try_repair
+from mend.quarantine.trial import look_at, try_repair
 from mend.quarantine.work import Bench, Remedy, read_edits
 from mend.runtime import clock, decision_log
 from mend.runtime.errors import UserError
@@ -27,28 +25,11 @@ from mend.runtime.files import sync_files, write_atomic, write_json
 from mend.runtime.schema_registry import registry_address
 from mend.store.tables import RunState
 from orchestration.brakes import refuse_pause
-from orchestration.prove import steady_proof
-from orchestration.replay_step import replay_of, rows_into
+from orchestration.certificate import Certificate, certificate_of, certified
+from orchestration.replay_step import replay_of
 from orchestration.settle import retire
 from orchestration.steps import FINISHING, unfinished_runs
 from orchestration.workspace import Workspace
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Certificate:
-    """What became of the rows of a replay: so many waited, each is now published, a duplicate, or still waiting."""
-
-    run_id: str
-    held: int
-    published: int
-    duplicates: int
-    still_held: int
-    lost: int
-    twice: int
-    still_because: dict[str, int]
-    repairs: tuple[str, ...]
-    proven: bool
-    finding: str | None
 
 
 def bench_of(workspace: Workspace) -> Bench:
@@ -128,6 +109,14 @@ def trial_of(workspace: Workspace, selection: Selection, steps: Sequence[Step]) 
     bench = bench_of(workspace)
     meant(bench, selection)
     return try_repair(bench, remedy_of(workspace, selection, steps))
+
+
+def what_would_pass(workspace: Workspace, selection: Selection) -> Trial:
+    """Say what a replay would publish now, with the repairs that were accepted; nothing is written for it."""
+    bench = bench_of(workspace)
+    meant(bench, selection)
+    repairs = [one for one in repairs_of(workspace) if concerns(bench, one, selection)]
+    return look_at(bench, selection, [remedy_of(workspace, one.selection, one.steps) for one in repairs])
 
 
 def replay_rows(
@@ -211,32 +200,6 @@ def finish(workspace: Workspace, run_id: str) -> Certificate | None:
             raise UserError(result.message, exit_code=result.exit_code)
     plan = replay_of(workspace, run_id)
     return certificate_of(workspace, plan) if plan else None
-
-
-def certificate_of(workspace: Workspace, plan: Replay) -> Certificate:
-    """Certify a replay that was published."""
-    taken = takes(workspace.layout, plan.pipeline, plan.run_id)
-    return certified(workspace, plan, published=rows_into(taken, "published"), duplicates=rows_into(taken, "duplicate"))
-
-
-def certified(workspace: Workspace, plan: Replay, *, published: int, duplicates: int) -> Certificate:
-    """Let the proof say whether every event is in one place, and write the certificate beside the run's reports."""
-    known = Known(sparse=frozenset({plan.pipeline} if workspace.pipeline.sparse else ()))
-    proof = steady_proof(workspace.settings, workspace.store, Scope(pipeline=plan.pipeline), known)
-    kinds = [one.kind for one in proof.findings]
-    made = Certificate(
-        run_id=plan.run_id, held=plan.held, published=published, duplicates=duplicates, still_held=plan.still,
-        lost=plan.held - published - duplicates - plan.still, twice=kinds.count("double"),
-        still_because=plan.reasons, repairs=plan.repairs, proven=proof.holds,
-        finding=str(proof.findings[0]) if proof.findings else None,
-    )  # fmt: skip
-    write_json(workspace.layout.run_file(plan.run_id, "certificate"), as_document(made))
-    return made
-
-
-def as_document(made: Certificate) -> dict[str, Any]:
-    """Return a certificate for scripts."""
-    return {name: getattr(made, name) for name in Certificate.__dataclass_fields__}
 
 
 def discard(workspace: Workspace, selection: Selection, *, by: str, reason: str) -> Discard:

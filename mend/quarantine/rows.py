@@ -88,7 +88,8 @@ def of_file(index: Index, source: Source, file: SettledFile, selection: Selectio
     held = file.place == "held"
     prefix = "kafka_" if held else ""
     path = index.layout.settings.home / file.path
-    columns = None if plan else [f"{prefix}partition", f"{prefix}offset", *(() if held else ("reasons",))]
+    positions = [f"{prefix}partition", f"{prefix}offset", "mapping_version"]
+    columns = None if plan else [*positions, *(() if held else ("reasons",))]
     for table in tables(path, columns):
         causes, codes = held_causes(source, table) if held else rejected_causes(file.place, table)
         chosen = index.waits(source, table, prefix) & matching(selection, table, prefix)

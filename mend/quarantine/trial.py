@@ -7,16 +7,19 @@ from dataclasses import dataclass, field, replace
 import duckdb
 import numpy as np
 import orjson
+import pyarrow as pa
 import pyarrow.compute as pc
 
-from mend.contracts.quarantine import Step, Trial
+from mend.contracts.quarantine import Selection, Step, Trial
 from mend.curate.plan import Plan
 from mend.quarantine.rows import waiting
-from mend.quarantine.work import Bench, Pass, Remedy, all_positions, curated_parts, event_texts
+from mend.quarantine.work import Bench, Pass, Remedy, all_positions, curated_parts, event_fields, event_texts
 from mend.runtime.errors import UserError
 
 NO_RUN = "trial"
 SHOWN = 3
+LOOKED_AT = 1_000
+MOST_REASONS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,20 +74,35 @@ def reasons_of(one: Pass) -> Counter[str]:
 
 def try_repair(bench: Bench, remedy: Remedy) -> Trial:
     """Try a repair, beside what the same rows are without it."""
+    trial, before = beside(bench, remedy.selection, [remedy])
+    return replace(trial, refused=refusal(bench.plan, remedy.steps, trial, before))
+
+
+def look_at(bench: Bench, selection: Selection, remedies: Sequence[Remedy]) -> Trial:
+    """Say what rows are with several repairs, each for its own of them; nothing is refused here."""
+    return beside(bench, selection, remedies)[0]
+
+
+def beside(bench: Bench, selection: Selection, remedies: Sequence[Remedy]) -> tuple[Trial, Seen]:
+    """Curate the rows with and without repairs; without, only those that today's words have not judged yet."""
     after, before = Seen(), Seen()
-    for one in curated_parts(bench, remedy.selection, [remedy], NO_RUN):
+    for one in curated_parts(bench, selection, remedies, NO_RUN):
         after.add(one)
     if not after.rows:
         raise UserError("no row waits that is meant. See: mend quarantine group", exit_code=1)
-    for one in curated_parts(bench, remedy.selection, [], NO_RUN, judged=False):
+    for one in curated_parts(bench, selection, [], NO_RUN, judged=False):
         before.add(one)
-    worse = int(np.isin(before.positions, after.positions, invert=True).sum())
     trial = Trial(
-        rows=after.rows, before=before.passes, passes=after.passes,
-        still=after.rows - after.passes - after.repeats, worse=worse, repeats=after.repeats,
-        failing_quality=after.failing, reasons=dict(after.reasons.most_common(20)),
-    )  # fmt: skip
-    return replace(trial, refused=refusal(bench.plan, remedy.steps, trial, before))
+        rows=after.rows,
+        before=before.passes,
+        passes=after.passes,
+        still=after.rows - after.passes - after.repeats,
+        worse=int(np.isin(before.positions, after.positions, invert=True).sum()),
+        repeats=after.repeats,
+        failing_quality=after.failing,
+        reasons=dict(after.reasons.most_common(MOST_REASONS)),
+    )
+    return trial, before
 
 
 def refusal(plan: Plan, steps: Sequence[Step], trial: Trial, before: Seen) -> str | None:
@@ -120,6 +138,13 @@ def samples(bench: Bench, remedy: Remedy, many: int = SHOWN) -> list[Sample]:
             if len(found) >= many:
                 break
     return found[:many]
+
+
+def seen_fields(bench: Bench, selection: Selection) -> frozenset[str]:
+    """Return the keys of some of the events that are meant."""
+    found = samples(bench, Remedy(selection=selection, steps=()), LOOKED_AT)
+    texts = pa.array([one.before for one in found], pa.string())
+    return frozenset(event_fields(texts))
 
 
 def masked(text: str | None, shown: frozenset[str]) -> str | None:

@@ -1,12 +1,6 @@
 """A small world with rows that wait: three events each of some mistakes, in two runs, made by what users run."""
 
-from collections.abc import Callable
-from dataclasses import replace
-from functools import partial
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from mend.contracts.quality import ExpectationResult, QualityResults
 from mend.contracts.quarantine import Selection, Step
@@ -15,15 +9,13 @@ from mend.proof.prove import Known, Proof, Scope
 from mend.quality.summary import no_validation, summarise
 from mend.runtime import clock
 from mend.store.runs import Run
-from orchestration import steps
-from orchestration.held import accept, replay_rows, trial_of
+from orchestration.held import accept, trial_of
 from orchestration.prove import steady_proof
 from orchestration.steps import FINISHING, unfinished_runs
-from orchestration.storage import at_work, refusals_told
-from orchestration.workspace import Workspace, open_workspace
+from orchestration.workspace import Workspace
 from spark.batch import stage_batch
 from tests.fast.conftest import make_event, make_records
-from tests.fast.crashes import LocalFrame, World, job_of, log_start, write
+from tests.fast.crashes import LocalFrame, job_of, log_start, write
 
 NOW = 1_772_366_400_000
 RENAMED, WORDS, GOOD = range(3)
@@ -48,7 +40,7 @@ def event(run: int, number: int) -> bytes:
 
 def audit(workspace: Workspace, run: Run) -> QualityResults:
     """Pass every expectation: what the library finds is another test's business."""
-    rows = (run.report and run.report.places or Places()).accepted
+    rows = ((run.report and run.report.places) or Places()).accepted
     if not rows:
         return no_validation("There are no staged rows.", rules=workspace.rules, run_id=run.run_id, now=clock.now())
     results = [
@@ -96,6 +88,3 @@ TEXTS = Selection(reasons=("type",), columns=("signup_ts",))
 def accepted(workspace: Workspace, selection: Selection, *some: Step) -> str:
     """Try a repair and accept it."""
     return accept(workspace, selection, some, trial_of(workspace, selection, some), "ada").id
-
-
-__all__ = ["Callable", "Path", "at_work", "open_workspace", "partial", "pytest", "refusals_told", "replace", "replay_rows", "steps", "World"]
