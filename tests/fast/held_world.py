@@ -1,7 +1,8 @@
-"""A small world with rows that wait: three events each of some mistakes, in two runs, made by what users run."""
+"""A small world with rows that wait: two runs with a few events each of some mistakes, made by what users run."""
 
 from typing import Any
 
+from agent.adapters.store import StoreMappings
 from mend.contracts.quality import ExpectationResult, QualityResults
 from mend.contracts.quarantine import Selection, Step
 from mend.contracts.report import Places
@@ -9,6 +10,7 @@ from mend.proof.prove import Known, Proof, Scope
 from mend.quality.summary import no_validation, summarise
 from mend.runtime import clock
 from mend.store.runs import Run
+from orchestration.decision_step import contract_fields
 from orchestration.held import accept, trial_of
 from orchestration.prove import steady_proof
 from orchestration.steps import FINISHING, unfinished_runs
@@ -18,24 +20,25 @@ from tests.fast.conftest import make_event, make_records
 from tests.fast.crashes import LocalFrame, job_of, log_start, write
 
 NOW = 1_772_366_400_000
-RENAMED, WORDS, GOOD = range(3)
-"""Mistakes of the first run: a field under another name, a number as a text; and events without one."""
+GOOD = 120
+EVENTS = GOOD + 5
 
 
 def events() -> list[list[bytes]]:
-    """Return two runs: thirty events each, of which a third has another name for a field, a third a text."""
-    return [[event(run, n) for n in range(30)] for run in range(2)]
+    """Return two runs: good events, two with another name for a field, three with a number as a text."""
+    return [[event(run, n) for n in range(EVENTS)] for run in range(2)]
 
 
 def event(run: int, number: int) -> bytes:
-    """Return an event with a mistake by its number; a good one is there a second time in the second run."""
+    """Return an event; the last of the second run has the key of a good one of the first, and a mistake."""
     whose: dict[str, Any] = {"id": f"c-{run}-{number}", "event_ts": NOW + number}
-    mistake = number % 3
-    if mistake == RENAMED:
+    if number < GOOD:
+        return make_event(**whose)
+    if number < GOOD + 2:
         return make_event(**whose, plan=..., tariff="free")
-    if mistake == WORDS:
-        return make_event(**whose, signup_ts=" 1700000000000")
-    return make_event(**whose)
+    if (run, number) == (1, EVENTS - 1):
+        whose = {"id": "c-0-0", "event_ts": NOW}
+    return make_event(**whose, signup_ts=" 1700000000000")
 
 
 def audit(workspace: Workspace, run: Run) -> QualityResults:
@@ -55,16 +58,22 @@ def audit(workspace: Workspace, run: Run) -> QualityResults:
 
 def ingest(workspace: Workspace, batches: list[list[bytes]] | None = None) -> None:
     """Stage and finish a run for each batch."""
-    job = job_of(workspace)
-    log_start(job.checkpoint)
+    log_start(job_of(workspace).checkpoint)
     first = 0
     for number, values in enumerate(events() if batches is None else batches):
-        end = first + len(values)
+        job, end = job_of(workspace), first + len(values)
         write(job.checkpoint / "offsets" / str(number), b'v1\n{}\n{"customers":{"0":%d}}' % end)
         stage_batch(job, LocalFrame(make_records(values, first=first)), number)  # type: ignore[arg-type]
         write(job.checkpoint / "commits" / str(number), b"v1\n{}")
         first = end
         finish(workspace)
+        new_mapping(workspace, number)
+
+
+def new_mapping(workspace: Workspace, number: int) -> None:
+    """Add a field to the mapping, so that each run is judged by another version."""
+    mappings = StoreMappings(workspace.store.mappings, "customers", contract_fields(workspace))
+    mappings.apply({f"extra_{number}": {"type": "VARCHAR"}}, clock.now())
 
 
 def finish(workspace: Workspace) -> None:
