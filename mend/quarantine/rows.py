@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mend.contracts.quarantine import Selection
+from mend.contracts.schema import Field
 from mend.contracts.settled import SettledFile
 from mend.curate import sql
 from mend.curate.arrow import visible
@@ -171,7 +172,7 @@ def held_records(rows: pa.Table, plan: Plan) -> pa.Table:
     Their bytes were decoded when they fitted the contract, so a value is written as it is published.
     """
     pairs = zip(plan.fields, plan.sources, strict=True)
-    members = [f"{sql.name(source)} := {sql.name(one.name)}" for one, source in pairs if one.name in rows.column_names]
+    members = [f"{sql.name(source)} := {as_came(one)}" for one, source in pairs if one.name in rows.column_names]
     known = f"to_json(struct_pack({', '.join(members)}))"
     event = f"CASE WHEN rescued IS NULL THEN {known} ELSE json_merge_patch({known}, rescued) END"
     with duckdb.connect(config={"threads": 1, "enable_external_access": False}) as db, visible(db, held=rows):
@@ -185,3 +186,9 @@ def held_records(rows: pa.Table, plan: Plan) -> pa.Table:
     return pa.table([
         columns[one.name] if one.name in columns else pa.nulls(rows.num_rows, one.type) for one in RECORD
     ], schema=RECORD)  # fmt: skip
+
+
+def as_came(field: Field) -> str:
+    """Return a published value as it is decoded: what is published as the text of JSON is JSON again."""
+    column, found = sql.name(field.name), field.type
+    return column if found.column_type == found.structure else f"TRY_CAST({column} AS {found.structure})"

@@ -22,6 +22,7 @@ from mend.runtime.errors import UserError
 from mend.runtime.pipeline_file import Retention
 from mend.store.tables import RunState
 from orchestration import steps
+from orchestration.certificate import Certificate
 from orchestration.held import (
     accept,
     bench_of,
@@ -65,6 +66,11 @@ def workspace(made: Path, home: Path) -> Iterator[Workspace]:
     shutil.copytree(made, home / "data")
     with open_workspace(World(home=home / "data").settings, "customers") as opened, at_work(opened) as locked:
         yield locked
+
+
+def press(workspace: Workspace, selection: Selection) -> Certificate | None:
+    """Replay what is meant."""
+    return replay_rows(workspace, selection, by="ada", reason="looked")
 
 
 def counts(proof: Proof) -> dict[str, int]:
@@ -112,7 +118,7 @@ def test_a_replay_publishes_what_passes_and_says_what_became_of_every_row(worksp
     before = prove(workspace)
     assert (before.holds, counts(before)) == (True, {"published": 2 * GOOD, "rejected": 10})
     accepted(workspace, TEXTS, CAST)
-    made = replay_rows(workspace, ALL, **SAID)
+    made = press(workspace, ALL)
     assert made is not None
     assert (made.held, made.published, made.duplicates, made.still_held, made.lost, made.twice) == (10, 5, 1, 4, 0, 0)
     assert made.still_because == {"required plan": 4}
@@ -125,9 +131,9 @@ def test_a_replay_publishes_what_passes_and_says_what_became_of_every_row(worksp
 def test_a_second_press_publishes_nothing(workspace: Workspace) -> None:
     """What waits no more is not taken again; what still fails is said again, and no run is made of it."""
     accepted(workspace, TEXTS, CAST)
-    replay_rows(workspace, TEXTS, **SAID)
-    assert replay_rows(workspace, TEXTS, **SAID) is None
-    again = replay_rows(workspace, ALL, **SAID)
+    press(workspace, TEXTS)
+    assert press(workspace, TEXTS) is None
+    again = press(workspace, ALL)
     assert again is not None
     assert (again.held, again.published, again.still_held) == (4, 0, 4)
     assert [one.state for one in workspace.store.runs.standing()].count(RunState.VALIDATED) == 3
@@ -138,7 +144,7 @@ def test_events_of_a_key_keep_their_order(workspace: Workspace) -> None:
     """In each file of a replay the offsets go up, though causes lie in files of their own."""
     accepted(workspace, TEXTS, CAST)
     accepted(workspace, MISSING, RENAME)
-    made = replay_rows(workspace, ALL, **SAID)
+    made = press(workspace, ALL)
     assert made is not None
     files = [*workspace.layout.published(made.run_id).rglob("*.parquet")]
     offsets = [
@@ -151,7 +157,7 @@ def test_events_of_a_key_keep_their_order(workspace: Workspace) -> None:
 def test_a_replayed_row_is_judged_as_of_the_time_when_it_was_read(workspace: Workspace) -> None:
     """Lateness is that of the run which read the event; run and mapping are those of the replay."""
     accepted(workspace, MISSING, RENAME)
-    made = replay_rows(workspace, MISSING, **SAID)
+    made = press(workspace, MISSING)
     assert made is not None
     (file,) = workspace.layout.published(made.run_id).rglob("*.parquet")
     rows = pq.read_table(file, partitioning=None)
@@ -222,7 +228,7 @@ def test_held_rows_need_a_name_or_a_word(workspace: Workspace) -> None:
     """The audit refuses a replay of rows of which many fail a rule; a run that held nothing cannot be released."""
     release_me(workspace)
     with pytest.raises(UserError, match="fail a quality rule"):
-        replay_rows(workspace, Selection(places=("held",)), **SAID)
+        press(workspace, Selection(places=("held",)))
     assert prove(workspace).holds
     with pytest.raises(UserError, match="held no rows"):
         release(workspace, bench_of(workspace).index.sources[0].run.run_id, **SAID)
@@ -253,13 +259,13 @@ def test_discarded_rows_keep_their_bytes(workspace: Workspace) -> None:
 def test_an_undone_replay_waits_again(workspace: Workspace) -> None:
     """Its rows leave the readable set and are in the quarantine as before, and can be replayed once more."""
     accepted(workspace, TEXTS, CAST)
-    first = replay_rows(workspace, ALL, **SAID)
+    first = press(workspace, ALL)
     assert first is not None
     undo_replay(workspace, first.run_id, **SAID)
     undo_replay(workspace, first.run_id, **SAID)
     assert counts(prove(workspace)) == {"published": 2 * GOOD, "rejected": 10}
     assert len(readable(workspace)) == 2 * GOOD
-    second = replay_rows(workspace, ALL, **SAID)
+    second = press(workspace, ALL)
     assert second is not None
     assert (second.published, second.duplicates, second.run_id != first.run_id) == (5, 1, True)
     assert prove(workspace).holds
@@ -275,7 +281,7 @@ def test_edited_events_take_the_place_of_those_that_came(workspace: Workspace, t
     changed = [line | {"event": line["event"] | {"plan": "premium"}} for line in lines]
     path.write_bytes(b"\n".join(map(orjson.dumps, changed)))
     accepted(workspace, MISSING, keep_edits(workspace, path))
-    made = replay_rows(workspace, MISSING, **SAID)
+    made = press(workspace, MISSING)
     assert made is not None
     assert made.published == 4
     path.write_bytes(b'{"partition": 0}')
@@ -296,8 +302,8 @@ def test_missing_and_foreign_files_are_told_and_never_replayed(workspace: Worksp
     file.unlink()
     accepted(workspace, replace(TEXTS, runs=(second,)), CAST)
     with pytest.raises(UserError, match=r"reason=type/.* is gone"):
-        replay_rows(workspace, TEXTS, **SAID)
-    made = replay_rows(workspace, replace(TEXTS, runs=(second,)), **SAID)
+        press(workspace, TEXTS)
+    made = press(workspace, replace(TEXTS, runs=(second,)))
     assert made is not None
     assert (made.published, made.duplicates) == (2, 1)
 
@@ -308,7 +314,7 @@ def test_a_repair_is_for_the_runs_that_were_there(workspace: Workspace) -> None:
     later = [make_event(id=f"e-{n}", event_ts=NOW + n) for n in range(GOOD)]
     later += [make_event(id="f", event_ts=NOW, signup_ts=" 1700000000000")]
     ingest(workspace, [*([event(run, n) for n in range(EVENTS)] for run in range(2)), later])
-    made = replay_rows(workspace, ALL, **SAID)
+    made = press(workspace, ALL)
     assert made is not None
     assert (made.published, made.still_because) == (5, {"required plan": 4, "type signup_ts": 1})
 
@@ -316,7 +322,7 @@ def test_a_repair_is_for_the_runs_that_were_there(workspace: Workspace) -> None:
 def test_retention_and_replays_leave_each_other_alone(workspace: Workspace) -> None:
     """Originals that a policy deletes after a replay, and the replay's rows later: the proof agrees at each step."""
     accepted(workspace, TEXTS, CAST)
-    made = replay_rows(workspace, ALL, **SAID)
+    made = press(workspace, ALL)
     assert made is not None
     kept = replace(
         workspace.pipeline, retention=Retention(published=DAYS, quarantine=DAYS, dead_letters=DAYS, duplicates=DAYS)

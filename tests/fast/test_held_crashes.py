@@ -1,4 +1,4 @@
-"""A replay is killed at every point that it passes: nothing is lost or twice, and the next press brings it to its end."""
+"""A replay is killed at every point that it passes: nothing is lost or twice, and the next press ends it."""
 
 import shutil
 from collections.abc import Iterator
@@ -22,8 +22,9 @@ from tests.fast.test_faults import full, small_disk
 pytestmark = pytest.mark.waits
 KILLED = -9
 POINTS = (
-    "batch_opened", "half_staged", "files_staged", "manifest_written", "report_written", "taken_written", "batch_staged",
-    "audit_written", "decision_stored", "folder_moved", "folder_moved:2", "before_publish", "published", "load_counted",
+    "batch_opened", "half_staged", "files_staged", "manifest_written", "report_written", "taken_written",
+    "batch_staged", "audit_written", "decision_stored", "folder_moved", "folder_moved:2", "before_publish",
+    "published", "load_counted",
 )  # fmt: skip
 IN_MEMORY = Path("/dev/shm")  # noqa: S108 - the file system in memory that Linux machines have
 
