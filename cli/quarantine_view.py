@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 Example = str | None
 Pair = tuple[str | None, str | None]
-CLIPPED = 160
 DRIFTING = 30
 
 
@@ -39,8 +38,8 @@ def shelf_table(found: "Sequence[Shelf]", strange: Sequence[str]) -> "Renderable
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
-    for name in ("run", "read", "held", "rejected", "dead", "replayed or given up"):
-        table.add_column(name, justify="left" if name in {"run", "read"} else "right")
+    for name in ("run", "read", "held", "rejected", "dead", "gone"):
+        table.add_column(name, justify="left" if name in {"run", "read"} else "right", no_wrap=name == "run")
     for one in found:
         counts = (str(one.waiting.get(place, 0)) for place in ("held", "rejected", "dead_letter"))
         table.add_row(one.run_id, f"{one.read_at:%Y-%m-%d %H:%M}", *counts, str(one.gone))
@@ -77,7 +76,8 @@ def group_document(one: "Group", shown: Example) -> dict[str, Any]:
 
 
 def group_table(found: "Sequence[tuple[Group, Example]]") -> "RenderableType":
-    """Show the causes."""
+    """Show the causes, then an event of each."""
+    from rich.console import Group as Together
     from rich.table import Table
     from rich.text import Text
 
@@ -86,13 +86,12 @@ def group_table(found: "Sequence[tuple[Group, Example]]") -> "RenderableType":
     table = Table(box=None, pad_edge=False)
     for name in ("cause", "rows", "runs", "place", "reason", "column", "expected", "came"):
         table.add_column(name, justify="right" if name in {"rows", "runs"} else "left")
-    for one, shown in found:
+    for one, _ in found:
         cause = one.cause
         words = (cause.place, cause.rule, cause.column, clipped(cause.expected, 40), clipped(cause.found, 40))
         table.add_row(cause.id, str(one.rows), str(len(one.runs)), *(Text(word) for word in words))
-        if shown:
-            table.add_row("", "", "", "", "", "", Text(clipped(shown, CLIPPED), style="dim"), "")
-    return table
+    examples = (Text(f"{one.cause.id}  {shown}", style="dim", overflow="fold") for one, shown in found if shown)
+    return Together(table, *examples)
 
 
 def clipped(text: str, length: int) -> str:

@@ -1,6 +1,7 @@
 """What a person does with waiting rows: accept a repair, replay, release, give up, undo. Each can be pressed twice."""
 
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,6 +11,7 @@ from pathlib import Path
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy import bincount
 
 from mend.contracts.codec import loads, to_dict
 from mend.contracts.quarantine import Discard, Repair, Replay, Selection, Step, Trial
@@ -139,6 +141,8 @@ def replay_rows(
         reason=reason, asked_at=clock.now().isoformat(), repairs=tuple(one.id for one in repairs), released=released,
     )  # fmt: skip
     forget_half_staged(workspace, plan.run_id)
+    if not repairs and (why := judged_already(bench, selection)):
+        return certified(workspace, replace(plan, held=many, still=many, reasons=why), published=0, duplicates=0)
     remedies = [remedy_of(workspace, one.selection, one.steps) for one in repairs]
     with given_up(workspace, plan.run_id):
         plan = stage_replay(bench, workspace.layout, workspace.store, plan, remedies, clock.now())
@@ -147,6 +151,17 @@ def replay_rows(
         shutil.rmtree(workspace.layout.staged(plan.run_id), ignore_errors=True)
         return certified(workspace, plan, published=0, duplicates=0)
     return finish(workspace, plan.run_id)
+
+
+def judged_already(bench: Bench, selection: Selection) -> dict[str, int]:
+    """Return why rows still wait if today's words have judged all of them; nothing if some are to be judged anew."""
+    reasons: Counter[str] = Counter()
+    for part in waiting(bench.index, selection, bench.plan):
+        if not part.judged:
+            return {}
+        for cause, many in zip(part.causes, bincount(part.codes, minlength=len(part.causes)).tolist(), strict=True):
+            reasons[f"{cause.rule} {cause.column}".strip()] += many
+    return dict(+reasons)
 
 
 def concerns(bench: Bench, repair: Repair, selection: Selection) -> bool:
