@@ -17,19 +17,20 @@ from mend.curate.arrow import visible
 from mend.runtime.errors import UserError
 from mend.runtime.nearest import nearest
 
-TEXT = "json_extract_string(payload, {key})"
+TEXT = "json_extract_string(came, '$')"
+"""The value of the field as a text; `came` is its JSON text, so that the event itself is read once for each step."""
 CASTS = {
-    "int": "CASE WHEN regexp_full_match(trim({text}), '[+-]?[0-9]+([.]0*)?') "
-    "THEN TRY_CAST(split_part(trim({text}), '.', 1) AS HUGEINT)::VARCHAR END",
-    "double": "CASE WHEN isfinite(TRY_CAST(trim({text}) AS DOUBLE)) "
-    "THEN to_json(TRY_CAST(trim({text}) AS DOUBLE))::VARCHAR END",
-    "decimal": "CASE WHEN regexp_full_match(trim({text}), '-?(0|[1-9][0-9]*)([.][0-9]+)?') THEN trim({text}) END",
-    "string": "to_json({text})::VARCHAR",
-    "boolean": "CASE WHEN lower(trim({text})) IN ('true', 't', 'yes', 'y', '1', 'on') THEN 'true' "
-    "WHEN lower(trim({text})) IN ('false', 'f', 'no', 'n', '0', 'off') THEN 'false' END",
-    "trim": "CASE WHEN {type} = 'VARCHAR' THEN to_json(trim({text}, ' \t\r\n'))::VARCHAR END",
-    "lower": "CASE WHEN {type} = 'VARCHAR' THEN to_json(lower({text}))::VARCHAR END",
-    "upper": "CASE WHEN {type} = 'VARCHAR' THEN to_json(upper({text}))::VARCHAR END",
+    "int": "CASE WHEN regexp_full_match(trim(text), '[+-]?[0-9]+([.]0*)?') "
+    "THEN TRY_CAST(split_part(trim(text), '.', 1) AS HUGEINT)::VARCHAR END",
+    "double": "CASE WHEN isfinite(TRY_CAST(trim(text) AS DOUBLE)) "
+    "THEN to_json(TRY_CAST(trim(text) AS DOUBLE))::VARCHAR END",
+    "decimal": "CASE WHEN regexp_full_match(trim(text), '-?(0|[1-9][0-9]*)([.][0-9]+)?') THEN trim(text) END",
+    "string": "to_json(text)::VARCHAR",
+    "boolean": "CASE WHEN lower(trim(text)) IN ('true', 't', 'yes', 'y', '1', 'on') THEN 'true' "
+    "WHEN lower(trim(text)) IN ('false', 'f', 'no', 'n', '0', 'off') THEN 'false' END",
+    "trim": "CASE WHEN starts_with(came, chr(34)) THEN to_json(trim(text, ' \t\r\n'))::VARCHAR END",
+    "lower": "CASE WHEN starts_with(came, chr(34)) THEN to_json(lower(text))::VARCHAR END",
+    "upper": "CASE WHEN starts_with(came, chr(34)) THEN to_json(upper(text))::VARCHAR END",
     "epoch_s": "(epoch_us({time}) // 1000000)::VARCHAR",
     "epoch_ms": "(epoch_us({time}) // 1000)::VARCHAR",
     "epoch_us": "epoch_us({time})::VARCHAR",
@@ -48,11 +49,10 @@ def repaired(
     events = pa.table({"row": pa.array(range(len(payload)), pa.int64()), "payload": payload})
     query = "SELECT row, payload FROM events"
     for step in steps:
-        value = value_sql(step, fields)
         gone = [step.target, *([step.value] if step.kind == "rename" else [])]
-        query = (
-            f"SELECT row, {with_value(step.target, gone)} AS payload FROM (SELECT *, {value} AS value FROM ({query}))"
-        )
+        came = f"SELECT *, json_extract(payload, {sql.json_pointer(step.target)})::VARCHAR AS came FROM ({query})"
+        value = f"SELECT *, {value_sql(step, fields)} AS value FROM (SELECT *, {TEXT} AS text FROM ({came}))"
+        query = f"SELECT row, {with_value(step.target, gone)} AS payload FROM ({value})"
     with visible(db, events=events):
         found: pa.ChunkedArray = db.sql(f"{query} ORDER BY row").to_arrow_table()["payload"]
     return found.combine_chunks().cast(pa.string())
@@ -69,51 +69,47 @@ def with_value(field: str, gone: Sequence[str]) -> str:
 
 def value_sql(step: Step, fields: Sequence[str]) -> str:
     """Return the JSON text that a step gives to its field; NULL where it has nothing to say."""
-    key = sql.json_pointer(step.target)
-    absent = f"NOT json_exists(payload, {key})"
     match step.kind:
         case "rename":
-            return f"CASE WHEN {absent} THEN json_extract(payload, {sql.json_pointer(step.value)})::VARCHAR END"
+            return f"CASE WHEN came IS NULL THEN json_extract(payload, {sql.json_pointer(step.value)})::VARCHAR END"
         case "default":
-            null = f"json_type(payload, {key}) = 'NULL'"
-            return f"CASE WHEN {absent} OR {null} THEN {sql.literal(step.value)} END"
+            return f"CASE WHEN came IS NULL OR came = 'null' THEN {sql.literal(step.value)} END"
         case "enum":
-            text = TEXT.format(key=key)
             cases = " ".join(
                 f"WHEN {sql.literal(old)} THEN {sql.literal(orjson.dumps(new).decode())}"
                 for old, new in step.values.items()
             )
-            return f"CASE {text} {cases} END"
+            return f"CASE text {cases} END"
         case "cast":
-            return cast_sql(step.value, key)
+            return cast_sql(step.value)
         case "sql":
             return expression_sql(step.value, fields)
     raise UserError(f"a step '{step.kind}' is no query.")
 
 
-def cast_sql(kind: str, key: str) -> str:
+def cast_sql(kind: str) -> str:
     """Write a cast of a value that is there."""
-    text, came = TEXT.format(key=key), f"json_type(payload, {key})"
     if kind[:1] in FACTOR:
-        return scaled(text, kind)
+        return scaled(kind)
     name, _, form = kind.partition(":")
-    time = f"TRY_STRPTIME({text}, {sql.literal(form)})" if form else f"TRY_CAST({text} AS TIMESTAMPTZ)"
+    time = f"TRY_STRPTIME(text, {sql.literal(form)})" if form else "TRY_CAST(text AS TIMESTAMPTZ)"
     if name == "iso" and not form:
-        time = f"make_timestamp(TRY_CAST({text} AS BIGINT) * 1000)"
-    return f"CASE WHEN {came} <> 'NULL' THEN {CASTS[name].format(text=text, type=came, time=time)} END"
+        time = "make_timestamp(TRY_CAST(text AS BIGINT) * 1000)"
+    return f"CASE WHEN text IS NOT NULL THEN {CASTS[name].format(time=time)} END"
 
 
-def scaled(text: str, kind: str) -> str:
+def scaled(kind: str) -> str:
     """Write a number in another unit; whole where the result is."""
-    number, by = f"TRY_CAST({text} AS DECIMAL(38, 9))", float(kind[1:])
-    result = f"({number}::DOUBLE {'*' if kind[0] == 'x' else '/'} {by!r})"
+    number = "TRY_CAST(text AS DECIMAL(38, 9))"
+    result = f"({number}::DOUBLE {'*' if kind[0] == 'x' else '/'} {float(kind[1:])!r})"
     return f"CASE WHEN {result} = trunc({result}) THEN {result}::HUGEINT::VARCHAR ELSE to_json({result})::VARCHAR END"
 
 
 def expression_sql(text: str, fields: Sequence[str]) -> str:
     """Write a checked expression over the fields of the event, each as the text of its value."""
-    columns = ", ".join(f"{TEXT.format(key=sql.json_pointer(one))} AS {sql.name(one)}" for one in fields)
-    return f"(SELECT to_json(TRY(({text}\n)))::VARCHAR FROM (SELECT {columns}))"
+    found = f"json_extract_string(payload, [{', '.join(map(sql.json_pointer, fields))}])"
+    columns = ", ".join(f"found[{number}] AS {sql.name(one)}" for number, one in enumerate(fields, start=1))
+    return f"(SELECT to_json(TRY(({text}\n)))::VARCHAR FROM (SELECT {columns} FROM (SELECT {found} AS found)))"
 
 
 def check_cast(kind: str) -> str:

@@ -97,7 +97,7 @@ def of_file(index: Index, source: Source, file: SettledFile, selection: Selectio
         chosen &= np.isin(codes, [n for n, one in enumerate(causes) if means(selection, one)])
         if not chosen.any():
             continue
-        rows = table.filter(pa.array(chosen))
+        rows = table if chosen.all() else table.filter(pa.array(chosen))
         judged = plan is not None and not held and by_today(rows, plan)
         if plan:
             rows = held_records(rows, plan) if held else rows.select([one.name for one in RECORD])

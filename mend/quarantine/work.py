@@ -1,9 +1,11 @@
 """What trial and replay share: waiting rows with their repairs, through the same pass as the stream's own events."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import duckdb
 import numpy as np
@@ -66,18 +68,35 @@ def curated_parts(
 
     Without `judged` those are left out that today's words have judged already.
     """
-    decode, curators = bench.decode, Curators(bench, run_id)
+    curators = Curators(bench, run_id)
+    for part, events in ahead(prepared(bench, selection, remedies, judged=judged)):
+        records = with_events(part.records, events)
+        curated = curators.of(part.source).curate(records)
+        yield Pass(part=part, records=records, curated=curated, undecoded=events.null_count)
+
+
+def prepared(
+    bench: Bench, selection: Selection, remedies: Sequence[Remedy], *, judged: bool
+) -> Iterator[tuple[Part, pa.Array]]:
+    """Read the waiting rows and repair them."""
+    decode = bench.decode
     with duckdb.connect(config={"threads": 1, "enable_external_access": False}) as db:
         db.execute("SET TimeZone = 'UTC'").fetchall()
         for part in waiting(bench.index, selection, bench.plan):
-            if part.judged and not judged:
-                continue
-            events = event_texts(db, decode, part, remedies)
-            undecoded = events.null_count
-            records = with_events(part.records, events)
-            yield Pass(
-                part=part, records=records, curated=curators.of(part.source).curate(records), undecoded=undecoded
-            )
+            if judged or not part.judged:
+                yield part, event_texts(db, decode, part, remedies)
+
+
+T = TypeVar("T")
+
+
+def ahead(items: Iterator[T]) -> Iterator[T]:
+    """Make the next item in a thread while the one before it is worked on."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = pool.submit(next, items, None)
+            yield item
 
 
 @dataclass(slots=True)
@@ -108,12 +127,14 @@ def event_texts(db: duckdb.DuckDBPyConnection, decode: Decoder, part: Part, reme
         chosen = part.chosen(remedy.selection)
         if not chosen.any():
             continue
+        everything = bool(chosen.all())
         mask = pa.array(chosen)
-        some = edited(texts.filter(mask), part.records.filter(mask), remedy.edits)
+        some, records = (texts, part.records) if everything else (texts.filter(mask), part.records.filter(mask))
+        some = edited(some, records, remedy.edits)
         steps = [one for one in remedy.steps if one.kind != "edit"]
         fields = event_fields(some) if any(one.kind == "sql" for one in steps) else []
         some = repaired(db, steps, some, fields) if steps else some
-        texts = pc.replace_with_mask(texts, mask, some)
+        texts = some if everything else pc.replace_with_mask(texts, mask, some)
     return texts
 
 
