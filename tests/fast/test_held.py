@@ -6,12 +6,15 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 
 import duckdb
 import orjson
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
+from cli.main import cli
 from mend.contracts.quarantine import Selection, Step
 from mend.proof.prove import Proof
 from mend.quarantine.export import write_export
@@ -22,6 +25,7 @@ from mend.runtime.errors import UserError
 from mend.runtime.pipeline_file import Retention
 from mend.store.tables import RunState
 from orchestration import steps
+from orchestration.backfill import refuse_replayed
 from orchestration.certificate import Certificate
 from orchestration.held import (
     accept,
@@ -37,7 +41,7 @@ from orchestration.held import (
 from orchestration.retention import Goes, Judge, retire
 from orchestration.storage import at_work
 from orchestration.workspace import Workspace, open_workspace
-from tests.fast.conftest import make_event
+from tests.fast.conftest import ROOT, make_event
 from tests.fast.crashes import World
 from tests.fast.held_world import CAST, EVENTS, GOOD, MISSING, NOW, RENAME, TEXTS, accepted, audit, event, ingest, prove
 
@@ -346,3 +350,50 @@ def retire_all(workspace: Workspace, what: str, goes: list[Goes]) -> None:
     for one in goes:
         assert one.what == what
         retire(workspace, one, later_than(workspace, 91))
+
+
+def test_runs_from_which_a_replay_took_are_not_read_again(workspace: Workspace) -> None:
+    """A backfill would publish the same events a second time; when the replay is taken back it may."""
+    accepted(workspace, TEXTS, CAST)
+    made = press(workspace, ALL)
+    assert made is not None
+    (first, *_) = [one.run_id for one in workspace.store.runs.standing()]
+    with pytest.raises(UserError, match=f"mend quarantine undo {made.run_id}"):
+        refuse_replayed(workspace, {first})
+    refuse_replayed(workspace, {"another"})
+    undo_replay(workspace, made.run_id, **SAID)
+    refuse_replayed(workspace, {first})
+
+
+def mend(workspace: Workspace, *words: str) -> tuple[int, Any]:
+    """Run a command in the world; returns its exit code and its JSON."""
+    variables = {"MEND_HOME": str(workspace.settings.home), "MEND_PIPELINES": str(ROOT / "pipelines"),
+                 "DATABASE_URL": "", "PARQUET_OUT": "", "FAULT_AT": ""}  # fmt: skip
+    done = CliRunner().invoke(cli, ["quarantine", *words, "--json"], env=variables)
+    if isinstance(done.exception, UserError):
+        return done.exception.exit_code, str(done.exception)
+    return done.exit_code, orjson.loads(done.stdout)
+
+
+def test_the_commands_say_before_they_do(made: Path, home: Path) -> None:
+    """What is not agreed to changes nothing; what a trial refuses is exit code 3, rows that still wait are 1."""
+    shutil.copytree(made, home / "data")
+    with open_workspace(World(home=home / "data").settings, "customers") as workspace:
+        (texts, missing) = (one["id"] for one in mend(workspace, "group")[1])
+        (proposal, *_) = mend(workspace, "repair", missing)[1]
+        assert proposal["command"] == (
+            f"mend quarantine repair {missing} --pipeline customers --mapping plan=tariff --yes"
+        )
+        assert mend(workspace, "repair", texts, "--cast", "signup_ts=int")[1]["accepted"] is None
+        assert mend(workspace, "repair", texts, "--cast", "signup_ts=trim", "--yes")[0] == 3
+        assert mend(workspace, "repair", texts, "--sql", "id=(SELECT 1)", "--yes")[0] == 2
+        assert "neither a cause nor a run" in mend(workspace, "show", "nobody")[1]
+        assert mend(workspace, "replay", "--yes")[1]["published"] == 0
+        assert mend(workspace, "repair", texts, "--cast", "signup_ts=int", "--yes")[1]["accepted"]
+        assert mend(workspace, "replay", "--dry-run")[1]["passes"] == 6
+        assert mend(workspace, "replay")[0] == 2
+        code, certificate = mend(workspace, "replay", "--yes")
+        assert (code, certificate["published"], certificate["still_held"], certificate["proven"]) == (1, 5, 4, True)
+        assert mend(workspace, "show", certificate["run_id"])[1] == certificate
+        assert mend(workspace, "discard", missing, "--by", "ada", "--reason", "x", "--yes")[1]["rows"] == 4
+        assert mend(workspace, "replay", "--yes") == (0, {"held": 0, "published": 0, "still_held": 0})
