@@ -23,6 +23,7 @@ from cli import (
     matrix,
     pipeline,
     prove,
+    quarantine,
     remap,
     report,
     reset,
@@ -81,6 +82,7 @@ cli.add_typer(agent.cli, name="agent")
 cli.add_typer(autonomy.cli, name="autonomy")
 cli.add_typer(event.cli, name="event")
 cli.add_typer(remap.cli, name="remap")
+cli.add_typer(quarantine.cli, name="quarantine")
 
 
 @cli.callback()

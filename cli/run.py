@@ -15,22 +15,31 @@ if TYPE_CHECKING:
     from orchestration.workspace import Workspace
 
 
+group = typer.Typer()
+Who = Annotated[str, typer.Option("--by", help="Who has looked.")]
+Why = Annotated[str, typer.Option("--reason", help="Why; kept with the run.")]
+
+
 def register(cli: typer.Typer) -> None:
-    """Add the command."""
-    cli.command()(run)
+    """Add the command, and those about one run."""
+    group.callback(invoke_without_command=True)(run)
+    cli.add_typer(group, name="run")
 
 
 def run(
+    context: typer.Context,
     pipeline: Annotated[str, typer.Option(help="A pipeline's name, or the path of its file.")] = "customers",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document of all runs.")] = False,
 ) -> None:
     """Run the six steps once over everything new. What an earlier run left unfinished is finished first.
 
     Exit code 1: a job failed, or a person was called. 3: the circuit is open (mend circuit ls). 4: a run waits for
-    `mend resume`.
+    `mend resume`. `mend run release` and `mend run reject` are about a run whose rows were held.
 
     [dim]Examples:[/dim] mend run · KAFKA_BROKER=broker:9092 mend run --pipeline pipelines/orders.yml --json
     """
+    if context.invoked_subcommand is not None:
+        return
     import orjson
     from rich.console import Console
 
@@ -57,6 +66,58 @@ def run(
         if waiting:
             typer.echo(waiting)
     raise typer.Exit(1 if any(one.decision.escalation_required for one in runs) else 0)
+
+
+@group.command()
+def release(
+    run_id: Annotated[str, typer.Argument(help="A run with held rows.")],
+    by: Who,
+    reason: Why,
+    pipeline: Annotated[str, typer.Option(help="A pipeline's name, or the path of its file.")] = "customers",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Publish the held rows of a run after a person's look: as a run of their own, with a certificate.
+
+    They are validated by today's contract; that many fail a quality rule is no obstacle, since a person has looked.
+
+    [dim]Example:[/dim] mend run release customers-1a2b3c4d-000007 --by ada --reason "the shop confirmed the prices"
+    """
+    from cli.quarantine_options import opened, show_json
+    from cli.quarantine_view import certificate_text
+    from orchestration.certificate import as_document as certificate_document
+    from orchestration.held import release as publish
+
+    with opened(pipeline, at_work=True) as (workspace, _):
+        made = publish(workspace, run_id, by=by, reason=reason)
+    if as_json:
+        show_json(certificate_document(made) if made else {"held": 0, "published": 0, "still_held": 0})
+    else:
+        typer.echo(certificate_text(made) if made else f"{run_id}: none of its held rows waits any more.")
+    raise typer.Exit(0 if made is None or (made.proven and not made.still_held) else 1)
+
+
+@group.command()
+def reject(
+    run_id: Annotated[str, typer.Argument(help="A run with held rows.")],
+    by: Who,
+    reason: Why,
+    pipeline: Annotated[str, typer.Option(help="A pipeline's name, or the path of its file.")] = "customers",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Give the held rows of a run up after a person's look; their bytes stay until retention ends.
+
+    [dim]Example:[/dim] mend run reject customers-1a2b3c4d-000007 --by ada --reason "a test of the shop"
+    """
+    from cli.quarantine_options import opened, show_json
+    from mend.contracts.codec import to_dict
+    from orchestration.held import reject as give_up_rows
+
+    with opened(pipeline, at_work=True) as (workspace, _):
+        made = give_up_rows(workspace, run_id, by=by, reason=reason)
+    if as_json:
+        show_json(to_dict(made))
+    else:
+        typer.echo(f"{made.rows} rows of {run_id} are given up by {made.by}: {made.reason}")
 
 
 def as_document(run: "RunFacts") -> dict[str, Any]:

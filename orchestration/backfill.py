@@ -21,6 +21,7 @@ from orchestration.brakes import refuse_pause
 from orchestration.kafka_lag import broker_topic, offsets_at
 from orchestration.load_check import check_load
 from orchestration.offsets import known_topic
+from orchestration.replay_step import taking_from
 from orchestration.spans import closure, common, gaps_between, merged, rounds, without
 from orchestration.spark_submit import job_words, run_job
 from orchestration.steps import FINISHING, StepResult
@@ -112,6 +113,7 @@ def plan_backfill(workspace: Workspace, spans: Sequence[Span]) -> Backfill:
     pipeline, epoch = workspace.pipeline, known_topic(workspace).epoch
     live = workspace.store.ledger.live_ranges(pipeline.name, pipeline.topic, epoch)
     covers, replaced = closure(spans, live)
+    refuse_replayed(workspace, set(replaced))
     wish = [pipeline.name, pipeline.topic, epoch, [to_dict(one) for one in spans], sorted(replaced)]
     digest = sha256(orjson.dumps(wish)).hexdigest()[:12]
     return Backfill(
@@ -123,6 +125,16 @@ def plan_backfill(workspace: Workspace, spans: Sequence[Span]) -> Backfill:
         covers=tuple(covers),
         replaces=tuple(sorted(replaced)),
     )
+
+
+def refuse_replayed(workspace: Workspace, replaced: set[str]) -> None:
+    """Refuse to read events again of which a replay has published some: they would be there twice."""
+    if replays := taking_from(workspace, replaced):
+        raise UserError(
+            f"{replays[0]} published rows that these runs had set aside. Nothing was replaced. Take it back first: "
+            f"mend quarantine undo {replays[0]} --by NAME --reason TEXT",
+            exit_code=3,
+        )
 
 
 def unused_id(workspace: Workspace, name: str) -> str:

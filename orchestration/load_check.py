@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from mend.quarantine.replay import takes
 from mend.runtime.layout import Layout
 from mend.sinks.port import PartitionRows
 from mend.store.ledger import LedgerRange
 from orchestration import settled_manifest
+from orchestration.replay_step import replay_of
 from orchestration.settle import held_rows
 from orchestration.workspace import Workspace
 
@@ -38,6 +40,8 @@ def check_load(workspace: Workspace, run_id: str) -> tuple[PlaceCount, ...]:
     layout = workspace.layout
     ranges = workspace.store.ledger.ranges(run_id)
     retired = retired_rows(layout, run_id)
+    if replay_of(workspace, run_id):
+        return replay_counts(workspace, run_id, retired)
     held_now = held_rows(layout, run_id)
     published, held = workspace.sink.count(run_id) + retired["published"], held_now + retired["held"]
     found = {
@@ -51,6 +55,21 @@ def check_load(workspace: Workspace, run_id: str) -> tuple[PlaceCount, ...]:
     expected = expected_counts(ranges)
     places = (PlaceCount(place=place, expected=expected[place], found=rows) for place, rows in found.items())
     return (*places, *wrong_partitions(ranges, published + held))
+
+
+def replay_counts(workspace: Workspace, run_id: str, retired: dict[str, PartitionRows]) -> tuple[PlaceCount, ...]:
+    """Count a replay's rows in its files, against the list of what it took; the ledger has no range of it."""
+    taken = takes(workspace.layout, workspace.pipeline.name, run_id)
+    published = workspace.sink.count(run_id) + retired["published"]
+    found = {
+        "published": published.total(),
+        "duplicate": count_files(workspace.layout.duplicates(run_id)) + retired["duplicate"].total(),
+    }
+    expected: dict[str, PartitionRows] = {place: Counter() for place in found}
+    for one in taken:
+        expected[one.into][one.topic, one.partition] += one.rows
+    places = (PlaceCount(place=one, expected=expected[one].total(), found=rows) for one, rows in found.items())
+    return (*places, *different(expected["published"], published))
 
 
 def retired_rows(layout: Layout, run_id: str) -> dict[str, PartitionRows]:
@@ -67,6 +86,11 @@ def wrong_partitions(ranges: tuple[LedgerRange, ...], found: PartitionRows) -> I
     staged: PartitionRows = Counter()
     for part in ranges:
         staged[part.read.topic, part.read.partition] += part.read.places.accepted
+    yield from different(staged, found)
+
+
+def different(staged: PartitionRows, found: PartitionRows) -> Iterator[PlaceCount]:
+    """Return the partitions that have other rows than they must."""
     for topic, partition in sorted(staged.keys() | found.keys()):
         expected, came = staged[topic, partition], found[topic, partition]
         if expected != came:

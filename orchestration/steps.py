@@ -28,6 +28,7 @@ from orchestration.decision_step import decide_about, decide_about_failure
 from orchestration.kafka_lag import measure_lag
 from orchestration.load_check import check_load
 from orchestration.offsets import check_offsets
+from orchestration.replay_step import about_rows, decide_replay, replay_of
 from orchestration.retention import ALL_INCIDENTS, Goes, Stays, judge, leaving, remove, retire
 from orchestration.retriggers import take_due
 from orchestration.spark_submit import run_ingest_job
@@ -116,6 +117,8 @@ def run_data_quality(workspace: Workspace, run_id: str) -> StepResult:
     if run.state is not RunState.STAGED:
         return already("run_data_quality", run)
     workspace = as_started(workspace, run_id)
+    if replay_of(workspace, run_id):
+        workspace = about_rows(workspace)
     results = audit_staged(workspace, run)
     workspace.layout.write(run_id, "ge_results", results)
     fault_point("audit_written")
@@ -164,6 +167,12 @@ def agent_decide(workspace: Workspace, run_id: str) -> StepResult:
     if run.state in SETTLED:
         send_dead_letters(workspace)
         return already("agent_decide", run)
+    if plan := replay_of(workspace, run_id):
+        if why := why_paused(workspace):
+            return StepResult(
+                step="agent_decide", outcome="paused", message=f"{run_id} waits, {why}. Go on with: mend resume"
+            )
+        return decided(decide_replay(as_started(workspace, run_id), run, plan), run_id)
     step = decided(decide_about(as_started(workspace, run_id), run_id), run_id)
     if known_run(workspace, run_id).state not in SETTLED:
         why = f"{run_id} waits, {why_paused(workspace)}. Go on with: mend resume"

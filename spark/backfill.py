@@ -15,13 +15,14 @@ import pyarrow.parquet as pq
 
 from mend.contracts.backfill import Backfill, Piece, Span
 from mend.contracts.report import PartitionRange, Places, RunReport
+from mend.curate.firsts import CARRIED
 from mend.curate.staging import Manifest, StagedFile, TaskResult, write_manifest
 from mend.quality.snapshot import write_snapshot
 from mend.runtime import clock
 from mend.runtime.layout import Layout
 from mend.store.runs import Run
 from mend.store.tables import RunState
-from spark.batch import CARRIED, Job, drop_duplicates, make_report, run_tasks, with_times
+from spark.batch import Job, drop_duplicates, make_report, run_tasks, with_times
 from spark.source import OffsetRange, kafka_rows
 
 if TYPE_CHECKING:

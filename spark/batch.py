@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from mend.contracts.codec import loads
 from mend.contracts.report import ColumnProfile, PartitionRange, Places, RunReport
+from mend.curate import firsts
 from mend.curate.drift import carried_fields, find_drift
-from mend.curate.duplicates import Duplicates, drop_keys, find_duplicates, holds_any, split, write_firsts
+from mend.curate.firsts import Staged
 from mend.curate.plan import Plan
 from mend.curate.profiling import profile
 from mend.curate.staging import Manifest, StagedFile, TaskResult, write_manifest
 from mend.curate.storms import find_storms
-from mend.curate.tally import Tally, merge, moved
+from mend.curate.tally import Tally
 from mend.quality.snapshot import versions, write_snapshot
 from mend.runtime import clock
 from mend.runtime.errors import UserError
@@ -32,13 +32,6 @@ from spark.task import RESULT_SCHEMA, curate_task
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
-
-HALF_STAGED = {RunState.OPENED, RunState.FAILED}
-LOOKS = 5
-REWRITTEN_AT_ONCE = 2
-"""Files: each takes a thread and, for a moment, a part of its rows."""
-CARRIED = "carried"
-"""Begins the name of files whose rows a backfill takes over from the runs that it replaces."""
 
 
 def run_id_of(pipeline: str, query_id: str, batch_id: int) -> str:
@@ -150,69 +143,8 @@ def drop_duplicates(
 
     The horizon ends when the run was opened for the first time: a replay long after finds what it found then.
     """
-    files = [file for result in results for file in result.files]
-    tally = merge(result.tally for result in results)
-    found = duplicates_of(job, run_id, folder, files, opened_at - job.plan.pipeline.duplicate_horizon)
-    if found is None:
-        return files, tally
-    accepted = found.among_accepted()
-    with ThreadPoolExecutor(REWRITTEN_AT_ONCE) as pool:
-        parts = [*pool.map(lambda file: rewrite(job.plan, run_id, folder, file, found, accepted), files)]
-    return [file for files, _ in parts for file in files], moved(tally, merge(gone for _, gone in parts))
-
-
-def duplicates_of(
-    job: Job, run_id: str, folder: Path, files: Sequence[StagedFile], since: datetime
-) -> Duplicates | None:
-    """Look for the run's keys in earlier runs; one that is settled meanwhile moves its key files: look again."""
-    mine = {place: [folder / file.path for file in files if file.place == place] for place in ("keys", "duplicates")}
-    for _ in range(LOOKS):
-        earlier = earlier_keys(job, run_id, since)
-        try:
-            return find_duplicates(mine["keys"], earlier, mine["duplicates"], spill=folder / "spill")
-        except FileNotFoundError:
-            if all(path.exists() for path in earlier):
-                raise
-    return find_duplicates(mine["keys"], earlier_keys(job, run_id, since), mine["duplicates"], spill=folder / "spill")
-
-
-def earlier_keys(job: Job, run_id: str, since: datetime) -> list[Path]:
-    """Return the key files of other runs of the pipeline inside the horizon, staged ones included.
-
-    What a dead job left half staged does not count: its events are read again, perhaps by a run of another id. Nor do
-    runs whose place this one takes, but for those of their keys that it carries over.
-    """
-    opened = job.store.runs.opened_since(job.plan.pipeline.name, since)
-    others = {run_id, *job.replaces}
-    runs = [one.run_id for one in opened if one.run_id not in others and one.state not in HALF_STAGED]
-    carried = sorted((job.layout.staged(run_id) / "keys").glob(f"{CARRIED}-*.parquet"))
-    return carried + [
-        path for one in runs for folder in job.layout.keys(one) for path in sorted(folder.glob("*.parquet"))
-    ]
-
-
-def rewrite(
-    plan: Plan, run_id: str, folder: Path, file: StagedFile, found: Duplicates, accepted: Duplicates
-) -> tuple[list[StagedFile], Tally]:
-    """Take duplicates out of a file of accepted rows or keys; returns the files that it became, and what left it.
-
-    `accepted` are those duplicates that lie in such files.
-    """
-    path = folder / file.path
-    if file.place == "duplicates":
-        write_firsts(path, found)
-        return [replace(file, bytes=path.stat().st_size)], Tally()
-    if file.place not in {"accepted", "keys"} or not holds_any(path, accepted):
-        return [file], Tally()
-    if file.place == "keys":
-        return [replace(file, rows=drop_keys(path, accepted), bytes=path.stat().st_size)], Tally()
-    aside = f"duplicates/{path.stem}-{path.parent.name}.parquet"
-    gone = split(path, folder / aside, accepted, plan, run_id)
-    many = gone.places.accepted
-    return [
-        replace(file, rows=file.rows - many, bytes=path.stat().st_size),
-        StagedFile(path=aside, place="duplicates", rows=many, bytes=(folder / aside).stat().st_size),
-    ], gone
+    staged = Staged(run_id=run_id, plan=job.plan, layout=job.layout, store=job.store, replaces=job.replaces)
+    return firsts.drop_duplicates(staged, folder, results, opened_at)
 
 
 def make_report(

@@ -46,10 +46,27 @@ class Retired:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """Rows that a replay took out of a place of an earlier run, and where they are now. The originals stay as they are.
+
+    So there are two files with such an offset: the replay's says where the event is, the other one where it came from.
+    """
+
+    __pydantic_config__ = STRICT
+    run_id: str
+    place: Place
+    topic: str
+    partition: Count
+    into: Place
+    rows: Count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SettledManifest:
     """Written before the run is readable. The files of a retired place stay named; they may be there or not.
 
     `replaces` are the runs whose place this run took. `sparse`: offsets without an event are normal in the topic.
+    `takes` is what a replay took from earlier runs; it read no offsets, so it has no ranges.
     """
 
     __pydantic_config__ = STRICT
@@ -60,4 +77,5 @@ class SettledManifest:
     files: tuple[SettledFile, ...] = ()
     replaces: tuple[str, ...] = ()
     retired: tuple[Retired, ...] = ()
+    takes: tuple[Taken, ...] = ()
     sparse: bool = False

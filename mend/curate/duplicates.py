@@ -47,6 +47,16 @@ SELECT key_high, key_low, kafka_partition, kafka_offset, true FROM (
   SELECT mine.* FROM mine SEMI JOIN earlier USING (key_high, key_low)
 ) AS known ANTI JOIN found USING (kafka_partition, kafka_offset)
 """
+FOUND_ELSEWHERE = """
+INSERT INTO found
+SELECT key_high, key_low, kafka_partition, kafka_offset, true FROM (
+  SELECT * FROM mine WHERE EXISTS (
+    SELECT 1 FROM earlier AS other WHERE other.key_high = mine.key_high AND other.key_low = mine.key_low
+      AND (other.kafka_partition <> mine.kafka_partition OR other.kafka_offset <> mine.kafka_offset)
+  )
+) AS known ANTI JOIN found USING (kafka_partition, kafka_offset)
+"""
+"""An event that is published after all may be among the earlier keys itself: it is no duplicate of itself."""
 FOUND_IN_TASKS = """
 INSERT INTO found SELECT key_high, key_low, "partition", "offset", false FROM read_parquet($tasks)
 """
@@ -106,12 +116,14 @@ class Duplicates:
 
 
 def find_duplicates(
-    mine: Sequence[Path], earlier: Sequence[Path], tasks: Sequence[Path] = (), *, spill: Path, memory: str = MEMORY
-) -> Duplicates | None:
+    mine: Sequence[Path], earlier: Sequence[Path], tasks: Sequence[Path] = (), *, spill: Path, memory: str = MEMORY,
+    again: bool = False,
+) -> Duplicates | None:  # fmt: skip
     """Return the events whose key an earlier event of the run, or an earlier run, has; None where there are none.
 
     `mine` and `earlier` are key files, `tasks` the files of duplicates that the tasks found. The first of a key is the
     one with the smallest partition and offset, of the earlier runs if they have one, whatever order files have.
+    `again`: the events may be among the earlier ones themselves.
     """
     if not mine:
         return None
@@ -128,7 +140,7 @@ def find_duplicates(
         load(db, "mine", suspects, mine)
         load(db, "earlier", suspects, earlier)
         db.execute(FOUND).fetchall()
-        db.execute(FOUND_EARLIER).fetchall()
+        db.execute(FOUND_ELSEWHERE if again else FOUND_EARLIER).fetchall()
         if tasks:
             db.execute(FOUND_IN_TASKS, {"tasks": duckdb_names(tasks)}).fetchall()
         table = db.sql(FIRST).to_arrow_table()

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mend.proof.facts import PLACES, File, Partition, Run, Span, Statement
+from mend.proof.facts import PLACES, File, Partition, Run, Span, Statement, Take
 
 PREFIXES = ("kafka_", "")
 """Published rows and kept records name their position differently."""
@@ -53,6 +53,7 @@ def read_manifest(path: Path, home: Path, published: Path) -> Run:
             replaces=tuple(document.get("replaces", [])),
             retired=retired,
             sparse=bool(document.get("sparse", False)),
+            takes=tuple(take(one) for one in document.get("takes", [])),
         )
     except MALFORMED as error:
         raise Unreadable(f"{type(error).__name__}: {error}") from error
@@ -62,6 +63,17 @@ def span(run_id: str, one: dict[str, Any]) -> Span:
     """Read a range."""
     where = (str(one["topic"]), int(one["partition"]))
     return Span(run_id, where, int(one["from_offset"]), int(one["until_offset"]), int(one["records"]))
+
+
+def take(one: dict[str, Any]) -> Take:
+    """Read what a replay took."""
+    return Take(
+        run_id=str(one["run_id"]),
+        place=PLACES[PLACES.index(one["place"])],
+        where=(str(one["topic"]), int(one["partition"])),
+        into=PLACES[PLACES.index(one["into"])],
+        rows=int(one["rows"]),
+    )
 
 
 def report_says(path: Path) -> list[Statement]:

@@ -67,9 +67,23 @@ class File:
     size: int
 
 
+@dataclass(frozen=True, slots=True)
+class Take:
+    """Rows that a replay says it took out of a place of a run, and into which of its own."""
+
+    run_id: str
+    place: str
+    where: Partition
+    into: str
+    rows: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """A settled run as its manifest tells it; `retired` are the rows that retention deleted, by partition and place."""
+    """A settled run as its manifest tells it; `retired` are the rows that retention deleted, by partition and place.
+
+    One that `takes` is a replay: it read no offsets, and its events are those of earlier runs.
+    """
 
     run_id: str
     pipeline: str
@@ -79,6 +93,7 @@ class Run:
     replaces: tuple[str, ...]
     retired: Mapping[Partition, Mapping[str, int]]
     sparse: bool
+    takes: tuple[Take, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from mend.proof.check import check_chain, check_run, uncovered, verified_through
 from mend.proof.evidence import Unreadable, manifests, present, read_manifest, read_offsets, report_says
 from mend.proof.facts import Checked, Finding, Interval, Kind, Run, Span, Statement, in_life
+from mend.proof.replays import check_replay, check_taken, where_they_are
 
 Place = tuple[str, str, int]
 """Pipeline, topic (in which of its lives) and partition."""
@@ -99,12 +100,17 @@ def prove(home: Path, published: Path, ask: Callable[[], Known], scope: Scope) -
     settled = {one: run for one, run in runs.items() if one not in open_runs | replaced}
     checked = {one: check(run, known, home) for one, run in settled.items() if scope.holds(run)}
     findings += [found for one in checked.values() for found in one.findings]
+    replays = [run for run in settled.values() if run.takes]
+    findings += check_taken([one for one in replays if concerned(one, scope)], settled, known.lives)
     findings += [found for one, run in settled.items() if one not in checked for found in sizes(run)]
+    read = [found for one, found in checked.items() if not settled[one].takes]
+    offsets = sum(counts.total() for found in read for counts in found.counts.values())
+    where_they_are(checked, replays)
     partitions, gaps = chains(settled, open_runs, checked, {one.run_id for one in findings}, known)
     waiting = sorted((one, known.states[one]) for one in open_runs & known.states.keys())
     return Proof(
         runs=len(checked),
-        offsets=sum(sum(counts.values()) for one in checked.values() for counts in one.counts.values()),
+        offsets=offsets,
         partitions=tuple(one for one in partitions if scope.pipeline in {None, one.pipeline}),
         findings=tuple(sorted((one for one in (*findings, *gaps) if concerns(one, scope, known)), key=order)),
         not_settled=tuple(
@@ -156,6 +162,8 @@ def of_run(run_id: str, known: Known, text: str, pipeline: str | None = None) ->
 
 def check(run: Run, known: Known, home: Path) -> Checked:
     """Check one run against its files, the ledger and its report."""
+    if run.takes:
+        return check_replay(run)
     places = {span.where: (run.pipeline, *in_life(span.where, known.lives.get(run.run_id, 0))) for span in run.spans}
     lost = {where: list(known.lost.get(place, ())) for where, place in places.items()}
     said, broken = list(known.ledger.get(run.run_id, ())), None
@@ -167,6 +175,15 @@ def check(run: Run, known: Known, home: Path) -> Checked:
         broken = Finding(kind="report", text=text, run_id=run.run_id, pipeline=run.pipeline)
     found = check_run(run, sparse=run.sparse or run.pipeline in known.sparse, lost=lost, said=said)
     return replace(found, findings=[*found.findings, *([broken] if broken else [])])
+
+
+def concerned(run: Run, scope: Scope) -> bool:
+    """Whether a replay says something about what is to be proven: its own run, or one that it took from."""
+    return (
+        scope.pipeline in {None, run.pipeline}
+        and scope.run_id in {None, run.run_id, *(one.run_id for one in run.takes)}
+        and (scope.since is None or run.settled_at >= scope.since)
+    )
 
 
 def strays(files: Sequence[Path], runs: Sequence[Run], open_runs: set[str], home: Path) -> list[Finding]:

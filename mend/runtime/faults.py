@@ -18,6 +18,7 @@ POINTS = {
     "files_staged": "the checkpoint has the batch's offsets, all files are written, no manifest names them",
     "manifest_written": "the manifest names the files, there is no report",
     "report_written": "the report is written, the store does not know of it",
+    "taken_written": "a replay has written down what it takes, its run is not staged",
     "batch_staged": "the batch is staged, Spark has not committed it to its checkpoint",
     "audit_written": "the audit's results are written, the store does not know of them",
     "evidence_kept": "the evidence is kept, nothing is decided",

@@ -17,6 +17,7 @@ from mend.curate.decoders import decoder
 from mend.curate.drift import find_drift
 from mend.curate.plan import Plan, make_plan
 from mend.quality.rules import load_rules
+from mend.quarantine.rows import held_records
 from mend.runtime.pipeline_file import load_pipeline
 from producer.anomalies import Anomalies, Message
 from producer.avro import default_schema_path
@@ -111,6 +112,17 @@ def test_extra_columns_do_no_harm(curated: Callable[..., Curated], events: list[
     drift = find_drift(out.tally, plan.fields, plan.pipeline.drift)
     assert [(one.name, one.type) for one in drift.added] == [("surplus", "OBJECT")]
     assert not drift.removed
+
+
+def test_a_held_row_is_written_as_the_event_that_it_was(
+    curated: Callable[..., Curated], events: list[dict[str, Any]], plan: Plan
+) -> None:
+    """Curated again, every column is the same: nested values, decimals, times as text, what was rescued."""
+    first = curated([*events[:20], *(one | {"surplus": {"a": [1, None]}} for one in events[20:])]).accepted
+    first = first.sort_by("kafka_offset").drop_columns(["event_date"])
+    again = curated(held_records(first, plan)["value"].to_pylist()).accepted.sort_by("kafka_offset")
+    assert first.num_rows == 40
+    assert [name for name in first.column_names if not again[name].equals(first[name])] == []
 
 
 def test_missing_columns_are_breaking(

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from mend.curate.firsts import Staged, earlier_keys
 from mend.curate.plan import Plan
 from mend.runtime.settings import load_settings
 from mend.store.tables import RunState
 from orchestration.retention import judge
 from orchestration.workspace import Workspace, open_workspace
-from spark.batch import Job, earlier_keys
+from spark.batch import Job
 
 pytestmark = pytest.mark.waits
 
@@ -51,7 +52,12 @@ def found(job: Job, run_id: str) -> list[str]:
     """Return the runs in which duplicates of a run are looked for."""
     run = job.store.runs.get(run_id)
     assert run is not None
-    return [path.parent.name for path in earlier_keys(job, run_id, run.opened_at - HORIZON)]
+    return [
+        path.parent.name
+        for path in earlier_keys(
+            Staged(run_id=run_id, plan=job.plan, layout=job.layout, store=job.store), run.opened_at - HORIZON
+        )
+    ]
 
 
 def test_the_edge_of_the_horizon_is_exact(job: Job) -> None:
