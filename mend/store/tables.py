@@ -105,6 +105,7 @@ failures = Table(
     Column("error", FreeText, nullable=False),
     Column("cause", FreeText),
     Column("at", UtcDateTime, nullable=False),
+    Column("decided_at", UtcDateTime),
     Index(None, "pipeline", "at"),
 )
 
@@ -370,4 +371,5 @@ approvals = Table(
     Column("by", String(NAME), nullable=False),
     Column("reason", FreeText, nullable=False),
     Column("at", UtcDateTime, nullable=False),
+    Column("plan", String(64)),
 )
