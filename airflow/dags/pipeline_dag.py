@@ -58,8 +58,8 @@ DOC = """
 monitor_kafka → run_spark_job → run_data_quality → agent_decide → validate_load → cleanup_old_data
 
 Each task is `mend step <task> --pipeline {pipeline}`, over every run that waits for it: what a task that died left
-unfinished, the next run finishes. A job that fails still reaches `agent_decide`, which says whether it is tried again; a
-task that fails opens the incident `airflow_task_failure`. A run that is not through after 15 minutes calls a person.
+unfinished, the next run finishes. A job that fails still reaches `agent_decide`, which says whether it is tried again.
+A task that fails opens the incident `airflow_task_failure`. A run that is not through after 15 minutes calls a person.
 
 A decision that waits for a person is asked in **{dag_id}_approval** (Required Actions). Look closer with
 `mend status`, `mend decision show <run>`, `mend incident ls`.

@@ -25,7 +25,7 @@ from mend.contracts.report import RunReport
 from mend.contracts.task_event import Answer, TaskEvent
 from mend.store.columns import Document, FreeText, UtcDateTime, choice
 
-REVISION = "0008"
+REVISION = "0009"
 """The newest migration; a test holds it equal to the files in migrations/versions."""
 
 VERSION_TABLE = "mend_version"
