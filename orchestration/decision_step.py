@@ -32,7 +32,7 @@ from mend.store.tables import RunState
 from orchestration.brakes import earlier_tries, why_paused
 from orchestration.dead_letters import owe_dead_letters
 from orchestration.effects import check_rows
-from orchestration.plans import given_answer, plan_hash
+from orchestration.plans import given_answer, hash_of
 from orchestration.settle import held_rows, retire, settle
 from orchestration.settled_manifest import begun
 from orchestration.workspace import Workspace
@@ -50,7 +50,7 @@ def decide_about(workspace: Workspace, run_id: str) -> DecisionResult:
     """
     run = workspace.store.runs.get(run_id)
     recorded = workspace.store.decisions.get(run_id)
-    said = given_answer(workspace.store, run_id, plan_hash(recorded.result)) if recorded else None
+    said = given_answer(workspace.store, run_id, hash_of(recorded.result)) if recorded else None
     if run and recorded and said and not said.approved:
         return hold_rejected(workspace, run, recorded.result)
     if run is not None and run.state is RunState.DECIDED and recorded is not None:

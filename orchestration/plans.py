@@ -17,15 +17,15 @@ WAITING = {RunState.AUDITED, RunState.DECIDED}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What would be done about a run, for a person to read; `plan` is its hash."""
+    """What would be done about a run, for a person to read, and the hash of it."""
 
     run_id: str
-    plan: str
+    plan_hash: str
     subject: str
     body: str
 
 
-def plan_hash(decision: DecisionResult) -> str:
+def hash_of(decision: DecisionResult) -> str:
     """Return the hash of what was decided, whatever was done of it already."""
     return sha256(dumps(replace(decision, actions_taken=()))).hexdigest()
 
@@ -33,21 +33,21 @@ def plan_hash(decision: DecisionResult) -> str:
 def plan_of(run_id: str, decision: DecisionResult, why: str) -> Plan:
     """Return the plan of a run that waits."""
     actions = ", ".join(action.value for action in decision.actions)
-    plan = plan_hash(decision)
+    plan = hash_of(decision)
     body = [
         f"**{run_id}** waits: {why}",
         f"Decided: **{decision.decision}** ({actions}) by {', '.join(decision.rules) or 'no rule'}",
         decision.reasoning,
         f"*Approve*: exactly this is carried out now. *Reject*: nothing of it; the rows are held. Plan `{plan[:16]}`",
     ]
-    return Plan(run_id=run_id, plan=plan, subject=f"{run_id}: {decision.decision}?", body="\n\n".join(body))
+    return Plan(run_id=run_id, plan_hash=plan, subject=f"{run_id}: {decision.decision}?", body="\n\n".join(body))
 
 
 def answer(store: Store, run_id: str, plan: str, *, approved: bool, by: str, reason: str) -> Approval:
     """Record what a person said to a plan; the same again changes nothing, anything else is refused (code 3)."""
     with store.transaction():
         known, run = store.decisions.get(run_id), store.runs.get(run_id)
-        if known is None or run is None or plan_hash(known.result) != plan:
+        if known is None or run is None or hash_of(known.result) != plan:
             raise UserError(
                 f"{run_id}: this is not its plan any more. Look at the new one: mend decision show {run_id}",
                 exit_code=REFUSED,
@@ -62,9 +62,9 @@ def answer(store: Store, run_id: str, plan: str, *, approved: bool, by: str, rea
             )
         if run.state not in WAITING:
             raise UserError(f"{run_id}: nothing waits, it is {run.state.value}. See: mend status", exit_code=REFUSED)
-        return store.brakes.approve(run_id, clock.now(), approved=approved, by=by, reason=reason, plan=plan)
+        return store.brakes.approve(run_id, clock.now(), approved=approved, by=by, reason=reason, plan_hash=plan)
 
 
 def given_answer(store: Store, run_id: str, plan: str) -> Approval | None:
     """Return what a person said to exactly this plan."""
-    return next((one for one in store.brakes.approvals(run_id) if one.plan == plan), None)
+    return next((one for one in store.brakes.approvals(run_id) if one.plan_hash == plan), None)

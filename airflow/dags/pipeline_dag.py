@@ -135,8 +135,8 @@ def waiting(decided: dict[str, Any]) -> list[dict[str, Any]]:
 
 def asked(plan: dict[str, Any]) -> dict[str, Any]:
     """Return how the other DAG is asked about a plan: once for a plan, by the run id that is made of it."""
-    told = {key: str(plan.get(key, ""))[: 10 * LONGEST] for key in ("run_id", "plan", "subject", "body")}
-    return {"trigger_run_id": f"{told['run_id']}__{told['plan'][:16]}", "conf": told}
+    told = {key: str(plan.get(key, ""))[: 10 * LONGEST] for key in ("run_id", "plan_hash", "subject", "body")}
+    return {"trigger_run_id": f"{told['run_id']}__{told['plan_hash'][:16]}", "conf": told}
 
 
 def open_incident(pipeline: str, summary: str, cause: str, facts: dict[str, str]) -> None:
@@ -246,7 +246,7 @@ def approval_dag(dag_id: str, pipeline: str) -> DAG:
             """Tell Mend what the person said; an answer to another plan than the one shown is refused."""
             plan, by = dag_run.conf, (given.get("responded_by_user") or {}).get("name") or "somebody in Airflow"
             verb = "approve" if given["chosen_options"] == [APPROVE] else "reject"
-            words = ("--plan", plan["plan"], "--by", by, "--reason", "answered in Airflow", "--json")
+            words = ("--plan", plan["plan_hash"], "--by", by, "--reason", "answered in Airflow", "--json")
             code, said = mend("decision", verb, plan["run_id"], *words)
             if code != CARRIED_OUT:
                 raise AirflowFailException(f"the answer was not taken (code {code}), see the log above")

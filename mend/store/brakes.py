@@ -47,7 +47,7 @@ class Pause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
-    """What a person decided about a run that was brought before them; `plan` is the hash of what they were shown."""
+    """What a person decided about a run that was brought before them; `plan_hash` is of what they were shown."""
 
     id: int
     run_id: str
@@ -55,7 +55,7 @@ class Approval:
     by: str
     reason: str
     at: datetime
-    plan: str | None = None
+    plan_hash: str | None = None
 
 
 class Brakes:
@@ -128,10 +128,10 @@ class Brakes:
         return str(found[0]) if found else None
 
     def approve(
-        self, run_id: str, at: datetime, *, approved: bool, by: str, reason: str, plan: str | None = None
+        self, run_id: str, at: datetime, *, approved: bool, by: str, reason: str, plan_hash: str | None = None
     ) -> Approval:
         """Record what a person decided about a run."""
-        row = {"run_id": run_id, "approved": approved, "by": by, "reason": reason, "at": at, "plan": plan}
+        row = {"run_id": run_id, "approved": approved, "by": by, "reason": reason, "at": at, "plan_hash": plan_hash}
         with self.database.transaction() as connection:
             return Approval(**_inserted(connection, approvals, row))
 

@@ -371,5 +371,5 @@ approvals = Table(
     Column("by", String(NAME), nullable=False),
     Column("reason", FreeText, nullable=False),
     Column("at", UtcDateTime, nullable=False),
-    Column("plan", String(64)),
+    Column("plan_hash", String(64)),
 )

@@ -16,7 +16,7 @@ from mend.runtime import clock
 from mend.runtime.errors import UserError
 from mend.store.tables import RunState
 from orchestration.backlog import over_all
-from orchestration.plans import answer, plan_hash
+from orchestration.plans import answer, hash_of
 from orchestration.steps import agent_decide, job_failed, validate_load
 from orchestration.workspace import Workspace, open_workspace
 from tests.fast.crashes import World, stage
@@ -54,7 +54,7 @@ def paused(workspace: Workspace, run_id: str) -> str:
     (plan,) = waiting.facts["waiting"]
     assert plan["run_id"] == run_id
     assert "paused by ada: maintenance" in plan["body"]
-    return str(plan["plan"])
+    return str(plan["plan_hash"])
 
 
 def state(workspace: Workspace, run_id: str) -> RunState:
@@ -134,7 +134,7 @@ def test_a_plan_is_answered_once_and_only_while_it_is_the_plan(workspace: Worksp
     known = store.decisions.get(audited[1])
     assert known is not None
     with pytest.raises(UserError, match="nothing waits"):
-        answer(store, audited[1], plan_hash(known.result), approved=True, by="eve", reason="")
+        answer(store, audited[1], hash_of(known.result), approved=True, by="eve", reason="")
 
 
 def test_a_plan_is_what_was_decided_not_what_was_done(workspace: Workspace, audited: list[str]) -> None:
@@ -142,8 +142,8 @@ def test_a_plan_is_what_was_decided_not_what_was_done(workspace: Workspace, audi
     over_all(workspace, "agent_decide")
     known = workspace.store.decisions.get(audited[0])
     assert known is not None
-    assert plan_hash(known.result) == plan_hash(replace(known.result, actions_taken=()))
-    assert plan_hash(known.result) != plan_hash(replace(known.result, rows=Rows.HOLD))
+    assert hash_of(known.result) == hash_of(replace(known.result, actions_taken=()))
+    assert hash_of(known.result) != hash_of(replace(known.result, rows=Rows.HOLD))
 
 
 def test_the_command_line_answers_plans(
