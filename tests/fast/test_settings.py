@@ -28,6 +28,8 @@ VARIABLES = {
     "LLM_PROVIDER": "llm_provider", "LLM_DEADLINE_SECONDS": "llm_deadline_seconds",
     "OLLAMA_MODEL": "ollama_model", "OLLAMA_BASE_URL": "ollama_base_url", "OPENAI_API_KEY": "openai_api_key",
     "OPENAI_MODEL": "openai_model", "OPENAI_BASE_URL": "openai_base_url",
+    "AIRFLOW_URL": "airflow_url", "AIRFLOW_API_VERSION": "airflow_api_version", "AIRFLOW_USER": "airflow_user",
+    "AIRFLOW_PASSWORD": "airflow_password", "AIRFLOW_TIMEOUT_SECONDS": "airflow_timeout_seconds",
     "SCHEMA_REGISTRY_URL": "schema_registry_url", "SCHEMA_REGISTRY_WAIT_SECONDS": "schema_registry_wait_seconds",
 }  # fmt: skip
 
