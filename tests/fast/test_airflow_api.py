@@ -135,7 +135,7 @@ def test_a_request_for_the_next_batch_starts_nothing(retriggers: AirflowRetrigge
     assert server.runs == {}
     assert retriggers.send_queued() == 0
     assert take_due(retriggers.queue.path, NOON) == 1
-    assert "is asked of Airflow" in retriggers.request(replace(WANTED, execution_date=None, key="theirs"))
+    assert "is paused: it waits" in retriggers.request(replace(WANTED, execution_date=None, key="theirs"))
 
 
 def test_another_pipeline_has_another_dag(retriggers: AirflowRetriggers, server: AirflowServer) -> None:
