@@ -19,6 +19,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 STARTED = time.perf_counter()
+if __name__ == "__main__":  # else Airflow would write its configuration into the home of whoever checks this file
+    os.environ.setdefault("AIRFLOW_HOME", str(ROOT / "build" / "airflow"))
 
 try:
     from airflow.providers.standard.operators.hitl import HITLOperator

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,6 +12,7 @@ from typing import Any
 import orjson
 import psutil
 import pytest
+from urllib3 import PoolManager
 
 from agent.adapters.airflow_api import AirflowApi
 from embedded.kafka_broker import free_ports
@@ -172,6 +174,22 @@ def test_a_failed_task_and_a_missed_deadline_open_an_incident(seen: Seen) -> Non
     assert "not through after 15 minutes --severity high --pipeline orders --cause deadline:d" in late
 
 
+def test_the_file_checks_itself(tmp_path: Path) -> None:
+    """`python airflow/dags/pipeline_dag.py`, also by an interpreter without Airflow, which hands over to one with it."""
+    done = subprocess.run(
+        [sys.executable, "airflow/dags/pipeline_dag.py"],
+        cwd=REPOSITORY,
+        env=os.environ | {"AIRFLOW_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"{MAIN}: 8 tasks: {', '.join(STEPS)}" in done.stdout
+    assert "good: 4 DAGs" in done.stdout
+
+
 # --- a real Airflow
 
 
@@ -218,6 +236,14 @@ def waiting_dag(airflow: Running) -> str:
     """Return the DAG that is paused: runs of it are started, and nothing happens."""
     del airflow
     return OTHER
+
+
+def test_the_ui_answers_and_the_usual_login_holds(airflow: Running) -> None:
+    """The page is there, and airflow/airflow is let in."""
+    page = PoolManager().request("GET", airflow.api.url)
+    assert page.status == 200
+    assert b"<title>Airflow" in page.data
+    assert not airflow.api.is_paused(MAIN)
 
 
 def test_airflow_listens_on_loopback_only(airflow: Running) -> None:
