@@ -175,7 +175,7 @@ def test_a_failed_task_and_a_missed_deadline_open_an_incident(seen: Seen) -> Non
 
 
 def test_the_file_checks_itself(tmp_path: Path) -> None:
-    """`python airflow/dags/pipeline_dag.py`, also by an interpreter without Airflow, which hands over to one with it."""
+    """`python airflow/dags/pipeline_dag.py` by an interpreter without Airflow, which hands over to one that has it."""
     done = subprocess.run(
         [sys.executable, "airflow/dags/pipeline_dag.py"],
         cwd=REPOSITORY,
