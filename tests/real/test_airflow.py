@@ -70,7 +70,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
         {"call": "step", "with": [step, "customers"], "code": code, "said": said}
         for step, code, said, _ in CASES.values()
     ]
-    full = answer("done", run_ids=[f"run-{n}" for n in range(5000)], runs=["x" * 100_000], decision="continue")
+    full = answer("done", run_ids=[f"run-{n}" for n in range(5000)], runs=["x" * 50_000], decision="continue")
     cases += [
         {"call": "step", "with": ["agent_decide", "customers"], "said": full},
         {"call": "failed_task", "with": ["it broke\nwith a trace"]},
