@@ -7,6 +7,7 @@ import typer
 
 from cli import (
     agent,
+    airflow,
     alerts,
     autonomy,
     backfill,
@@ -80,6 +81,7 @@ cli.add_typer(incident.cli, name="incident")
 cli.add_typer(alerts.cli, name="alerts")
 cli.add_typer(agent.cli, name="agent")
 cli.add_typer(autonomy.cli, name="autonomy")
+cli.add_typer(airflow.cli, name="airflow")
 cli.add_typer(event.cli, name="event")
 cli.add_typer(remap.cli, name="remap")
 cli.add_typer(quarantine.cli, name="quarantine")

@@ -116,6 +116,7 @@ failures = Table(
     Column("error", FreeText, nullable=False),
     Column("cause", FreeText),
     Column("at", UtcDateTime, nullable=False),
+    Column("decided_at", UtcDateTime),
     Index(None, "pipeline", "at"),
 )
 
@@ -381,6 +382,7 @@ approvals = Table(
     Column("by", String(NAME), nullable=False),
     Column("reason", FreeText, nullable=False),
     Column("at", UtcDateTime, nullable=False),
+    Column("plan_hash", String(64)),
 )
 
 undos = Table(
