@@ -26,7 +26,7 @@ from mend.contracts.task_event import Answer, TaskEvent
 from mend.contracts.trial import Trial
 from mend.store.columns import Document, FreeText, UtcDateTime, choice
 
-REVISION = "0009"
+REVISION = "0010"
 """The newest migration; a test holds it equal to the files in migrations/versions."""
 
 VERSION_TABLE = "mend_version"
