@@ -94,9 +94,9 @@ def runs(seen: Overview, most: int) -> RenderableType:
     table = sheet("run", "state", "decision", right=("events", "readable", "events/s", "age"))
     for one in seen.runs[:most]:
         table.add_row(
-            Text(clip(one.run_id, 32)),
-            Text(one.state, style=STATES.get(one.state, "")),
-            Text(clip(one.decision, 26)),
+            line(one.run_id, ""),
+            line(one.state, STATES.get(one.state, "")),
+            line(one.decision, ""),
             *(count(one.events), count(one.published), count(one.events_per_second)),
             age(seen.at - one.updated_at),
         )
@@ -129,10 +129,10 @@ def service(one: Service) -> Text:
 
 
 def sheet(*names: str, right: tuple[str, ...] = ()) -> Table:
-    """Return an empty table without lines; columns of figures are at its right."""
+    """Return an empty table without lines; columns of figures are at its right, and the others give way to them."""
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for name in (*names, *right):
-        table.add_column(name, justify="right" if name in right else "left", no_wrap=True)
+        table.add_column(name, justify="right" if name in right else "left", no_wrap=name in right)
     return table
 
 
