@@ -3,6 +3,7 @@ SHELL := /bin/sh
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+AIRFLOW_VENV := .venv-airflow
 UV = $$(command -v uv || echo $(BIN)/uv)
 INSTALL = UV_COMPILE_BYTECODE=1 $(UV) pip install $$([ -t 2 ] || echo --quiet) --python $(BIN)/python
 KILLS ?= 10
@@ -17,7 +18,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo setup install-deps dev-setup test test-fast test-agent test-dq test-spark test-coverage fmt lint \
-  lint-fix ci-test debug chaos property bench acceptance producer-test spark-submit reset-data clean lock
+  lint-fix ci-test airflow airflow-env airflow-down airflow-trigger debug chaos property bench acceptance producer-test spark-submit reset-data clean lock
 
 help: ## this list
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -34,7 +35,7 @@ install-deps: $(VENV)/task ## the task environment in .venv
 dev-setup: setup $(VENV)/dev ## setup, and the tools for development
 	@echo "ready: make test, make lint"
 
-test: $(VENV)/dev ## all tests, real Kafka and Spark included
+test: $(VENV)/dev $(AIRFLOW_VENV)/ready ## all tests, real Kafka, Spark and Airflow included
 	@$(PYTEST) $(PARALLEL)
 
 test-fast: $(VENV)/dev ## the pure part, in seconds
@@ -49,7 +50,7 @@ test-dq: $(VENV)/dev ## rules and audit
 test-spark: $(VENV)/dev ## curation and the Spark job
 	@$(PYTEST) -m spark
 
-test-coverage: $(VENV)/dev ## all tests, with coverage in htmlcov/ and in the terminal
+test-coverage: $(VENV)/dev $(AIRFLOW_VENV)/ready ## all tests, with coverage in htmlcov/ and in the terminal
 	@$(PYTEST) $(PARALLEL) --cov --cov-report=term --cov-report=html
 
 fmt: $(VENV)/dev ## format
@@ -66,6 +67,18 @@ lint-fix: $(VENV)/dev ## repair what ruff can repair
 	@$(BIN)/ruff format .
 
 ci-test: fmt lint test ## format, lint, test
+
+airflow: $(VENV)/task $(AIRFLOW_VENV)/ready ## Airflow with Kafka on this machine, without Docker: PORT=8080
+	@exec $(BIN)/mend airflow up $(if $(PORT),--port $(PORT))
+
+airflow-env: $(AIRFLOW_VENV)/ready ## the environment of Airflow in .venv-airflow
+	@echo "ready: $(AIRFLOW_VENV)"
+
+airflow-down: $(VENV)/task ## end what `make airflow` started
+	@exec $(BIN)/mend airflow down
+
+airflow-trigger: $(VENV)/task ## start a run of the DAG, follow it, say what was decided
+	@exec $(BIN)/mend airflow trigger
 
 debug: $(VENV)/task ## versions, settings, what is missing
 	@$(BIN)/mend doctor
@@ -91,12 +104,13 @@ acceptance: $(VENV)/dev ## how many promises are proven by tests
 lock: $(VENV)/dev ## renew the lock files
 	@$(UV) pip compile -q --no-header --generate-hashes --universal --python-version 3.11 --extra postgres pyproject.toml -o requirements/task.txt
 	@$(UV) pip compile -q --no-header --generate-hashes --universal --python-version 3.11 --group dev -c requirements/task.txt -o requirements/dev.txt
+	@$(UV) pip compile -q --no-header --generate-hashes --universal --python-version 3.11 requirements/airflow.in -o requirements/airflow.txt
 
 reset-data: $(VENV)/task ## destroy all data, reports and history of MEND_HOME; asks first (YES=1: does not)
 	@exec $(BIN)/mend reset-data $(if $(YES),--yes)
 
-clean: ## remove the environment and caches of tools; data stay
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis htmlcov .coverage
+clean: ## remove the environments and caches of tools; data stay
+	rm -rf $(VENV) $(AIRFLOW_VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis htmlcov .coverage
 
 $(VENV)/uv: requirements/uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is %d.%d: set PYTHON=…" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
@@ -113,4 +127,10 @@ $(VENV)/task: $(VENV)/uv requirements/task.txt pyproject.toml
 $(VENV)/dev: $(VENV)/task requirements/dev.txt
 	@echo "adding the tools for development" >&2
 	@$(INSTALL) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(AIRFLOW_VENV)/ready: $(VENV)/uv requirements/airflow.txt
+	@echo "building Airflow's environment in $(AIRFLOW_VENV) (once; about 400 MB)" >&2
+	@test -x $(AIRFLOW_VENV)/bin/python || $(UV) venv --quiet --python $(BIN)/python $(AIRFLOW_VENV)
+	@UV_COMPILE_BYTECODE=1 $(UV) pip install $$([ -t 2 ] || echo --quiet) --python $(AIRFLOW_VENV)/bin/python --require-hashes -r requirements/airflow.txt
 	@touch $@

@@ -25,6 +25,8 @@ class Retrigger:
     task_id: str
     execution_date: str | None
     requested_at: str
+    key: str = ""
+    """The act that asks: asked for again with the same key, it is the same request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +98,8 @@ class QuarantinePort(Protocol):
 class RetriggerPort(Protocol):
     """Where the runner looks for tasks to run again."""
 
-    def request(self, retrigger: Retrigger) -> None:
-        """Hand the request over; durable on return."""
+    def request(self, retrigger: Retrigger) -> str:
+        """Hand the request over, durable on return; returns what came of it, nothing where it just waits."""
 
     def is_asked(self, dag_id: str, task_id: str) -> bool:
         """Whether a request for the task waits, or is at work."""

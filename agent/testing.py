@@ -105,11 +105,12 @@ class MemoryRetriggers:
 
     requests: list[Retrigger] = field(default_factory=list)
 
-    def request(self, retrigger: Retrigger) -> None:
+    def request(self, retrigger: Retrigger) -> str:
         """Keep the request, once."""
         asked = {(one.dag_id, one.task_id, one.execution_date) for one in self.requests}
         if (retrigger.dag_id, retrigger.task_id, retrigger.execution_date) not in asked:
             self.requests.append(retrigger)
+        return ""
 
     def is_asked(self, dag_id: str, task_id: str) -> bool:
         """Look for the request."""

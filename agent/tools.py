@@ -68,9 +68,11 @@ def request_waits(ports: Ports, _result: ToolResult, dag_id: str, task_id: str, 
 def retrigger_task(ports: Ports, dag_id: str, task_id: str, execution_date: str | None = None) -> ToolResult:
     """Ask the runner to run a task again, not before `execution_date` where one is given."""
     at = ports.clock().isoformat()
-    ports.retriggers.request(Retrigger(dag_id=dag_id, task_id=task_id, execution_date=execution_date, requested_at=at))
+    wanted = Retrigger(dag_id=dag_id, task_id=task_id, execution_date=execution_date, requested_at=at, key=ports.key)
+    said = ports.retriggers.request(wanted)
     when = f"not before {execution_date}" if execution_date else "with the next batch"
-    return done(ports, f"{dag_id}.{task_id} is asked to run again, {when}", execution_date=execution_date)
+    message = f"{dag_id}.{task_id} is asked to run again, {when}" + (f": {clean(said)}" if said else "")
+    return done(ports, message, execution_date=execution_date)
 
 
 def fields_are_mapped(ports: Ports, _result: ToolResult, mapping: dict[str, Any]) -> tuple[bool, str]:

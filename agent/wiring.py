@@ -15,11 +15,12 @@ from agent.adapters.mapping_file import FileMappings
 from agent.adapters.notice_log import LogNotices
 from agent.adapters.quarantine_file import FileQuarantine
 from agent.adapters.retrigger_file import FileRetriggers
-from agent.ports import AdviserPort, JournalPort, Ports
+from agent.ports import AdviserPort, JournalPort, Ports, RetriggerPort
 from mend.runtime.clock import now
 from mend.runtime.settings import LlmProvider, Settings
 
 if TYPE_CHECKING:  # the store loads SQLAlchemy, which a decision from files does not need
+    from agent.adapters.retrigger_airflow import AirflowRetriggers
     from agent.llm.process import ModelProcess
     from agent.llm.question import Provider
     from mend.contracts.mapping import MappedField
@@ -53,8 +54,9 @@ def store_ports(
     *,
     pii: Collection[str] = (),
     error: str | None = None,
+    retriggers: RetriggerPort | None = None,
 ) -> Ports:
-    """Return ports over the store; requests to the runner and orders to the publishing stay files in `ops`.
+    """Return ports over the store; orders to the publishing stay files in `ops`, as do requests without `retriggers`.
 
     `contract` are the pipeline's own fields, the first version of its mapping; values of `pii` columns are in no
     incident. `error` is what the job said that failed.
@@ -73,13 +75,28 @@ def store_ports(
         ),
         mappings=StoreMappings(store.mappings, pipeline, contract),
         quarantine=FileQuarantine(ops.parent / "quarantine"),
-        retriggers=FileRetriggers(ops / "retrigger.json"),
+        retriggers=retriggers or FileRetriggers(ops / "retrigger.json"),
         notices=OutboxNotices(store, pipeline, now),
         acts=StoreActs(store.decisions),
         circuit=StoreCircuit(store.brakes, pipeline),
         clock=now,
         brake=lambda: store.brakes.why_paused(pipeline, now()),
     )
+
+
+def retriggers_of(settings: Settings, ops: Path, pipeline: str) -> RetriggerPort:
+    """Return whom to ask to run again: Airflow where the settings name one, else the next `mend run`."""
+    return airflow_retriggers(settings, ops, pipeline) or FileRetriggers(ops / "retrigger.json")
+
+
+def airflow_retriggers(settings: Settings, ops: Path, pipeline: str) -> AirflowRetriggers | None:
+    """Return the requests to the Airflow of the settings, None where they name none."""
+    if not settings.airflow_url:
+        return None
+    from agent.adapters.airflow_api import airflow_of
+    from agent.adapters.retrigger_airflow import AirflowRetriggers
+
+    return AirflowRetriggers(airflow_of(settings), FileRetriggers(ops / "retrigger.json"), pipeline)
 
 
 def store_journal(store: Store, output: Path, log: Path) -> JournalPort:

@@ -17,6 +17,9 @@ Name = Annotated[str, typer.Argument(help="A run, or the number of a decision.")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Who = Annotated[str, typer.Option("--by", help="Who decides; by default the user of this machine.")]
 Why = Annotated[str, typer.Option("--reason", help="Why; kept with the decision.")]
+Shown = Annotated[
+    str, typer.Option("--plan", help="Hash of the plan that was shown: the answer counts for no other, and once.")
+]
 
 
 @cli.command(name="list")
@@ -155,43 +158,52 @@ def verify(as_json: Json = False) -> None:
 
 
 @cli.command()
-def approve(name: Name, by: Who = "", reason: Why = "", as_json: Json = False) -> None:
-    """Record that a person agrees with what was decided about a run. Moves no row.
+def approve(name: Name, by: Who = "", reason: Why = "", plan: Shown = "", as_json: Json = False) -> None:
+    """Record that a person agrees with what was decided about a run. With --plan, a run that waits goes on.
+
+    Exit code 3: it is another plan by now, or was answered otherwise.
 
     [dim]Example:[/dim] mend decision approve customers-1a2b3c4d-000007 --reason "checked with the shop"
     """
-    answer(name, by, reason, approved=True, as_json=as_json)
+    answer(name, by, reason, plan, approved=True, as_json=as_json)
 
 
 @cli.command()
-def reject(name: Name, by: Who = "", reason: Why = "", as_json: Json = False) -> None:
-    """Record that a person disagrees with what was decided about a run. Moves no row.
+def reject(name: Name, by: Who = "", reason: Why = "", plan: Shown = "", as_json: Json = False) -> None:
+    """Record that a person disagrees with what was decided about a run. With --plan, its next step holds its rows.
+
+    Exit code 3: it is another plan by now, or was answered otherwise.
 
     [dim]Example:[/dim] mend decision reject customers-1a2b3c4d-000007 --reason "these late events are normal"
     """
-    answer(name, by, reason, approved=False, as_json=as_json)
+    answer(name, by, reason, plan, approved=False, as_json=as_json)
 
 
-def answer(name: str, by: str, reason: str, *, approved: bool, as_json: bool) -> None:
+def answer(name: str, by: str, reason: str, plan: str, *, approved: bool, as_json: bool) -> None:
     """Record a person's answer in the store, then in the log."""
     from dataclasses import asdict
 
     from cli.person import noted, who
     from mend.runtime.clock import now
     from mend.runtime.errors import UserError
+    from orchestration.plans import answer as answer_plan
     from orchestration.replay import found
 
     with opened() as (layout, store):
         run_id = found(store, name).run_id
         if run_id is None:
             raise UserError(f"decision {name} is about no run. Only decisions about runs are approved or rejected.")
-        made = store.brakes.approve(run_id, now(), approved=approved, by=who(by), reason=reason)
+        if plan:
+            made = answer_plan(store, run_id, plan, approved=approved, by=who(by), reason=reason)
+        else:
+            made = store.brakes.approve(run_id, now(), approved=approved, by=who(by), reason=reason)
         noted(layout, "approved" if approved else "rejected", reason, made.at, by=made.by, run_id=run_id)
     verb = "agrees with" if approved else "rejects"
     if as_json:
         show_json(asdict(made))
     else:
-        typer.echo(f"{run_id}: {made.by} {verb} the decision; its rows stay where they are")
+        then = "the run's next step acts on it" if plan else "its rows stay where they are"
+        typer.echo(f"{run_id}: {made.by} {verb} the decision; {then}")
 
 
 def opened() -> "AbstractContextManager[tuple[Layout, Store]]":

@@ -64,7 +64,7 @@ def demo(
             shown.note(broker_.bootstrap)
         with steps.step("send events") as shown:
             create_topic(broker_.bootstrap, pipeline, PARTITIONS)
-            send(broker_, events, pipeline)
+            send_events(broker_.bootstrap, events, pipeline)
             shown.note(f"{events} events, some late, drifted, incomplete, broken or sent twice")
         settings = demo_settings(home, broker_)
         with open_workspace(settings, pipeline, spark_platform(java, jars)) as opened, at_work(opened) as workspace:
@@ -87,10 +87,10 @@ def emptied(folder: Path) -> Path:
     return home
 
 
-def send(broker: "KafkaBroker", events: int, pipeline: str) -> None:
+def send_events(broker: str, events: int, pipeline: str) -> None:
     """Run the producer as users do."""
     options = [str(word) for pair in ANOMALIES.items() for word in pair]
-    command = [sys.executable, "-m", "producer", "--broker", broker.bootstrap, "--events", pipeline,
+    command = [sys.executable, "-m", "producer", "--broker", broker, "--events", pipeline,
                "--topic", pipeline, "--rate", "0",
                "--count", str(events), "--quiet", *options]  # fmt: skip
     done = subprocess.run(command, check=False, capture_output=True, text=True, env=dict(os.environ))

@@ -82,6 +82,33 @@ def show(incident: Id, as_json: Json = False) -> None:
     show_on_terminal(page(one, below, explanation))
 
 
+@cli.command("open")
+def open_(
+    kind: Annotated[str, typer.Argument(help="Its type, such as airflow_task_failure.")],
+    summary: Annotated[str, typer.Option(help="What happened, in a line.")],
+    severity: Annotated[str, typer.Option(help="low, medium, high or critical.")] = "medium",
+    pipeline: Annotated[str, typer.Option(help="A pipeline's name, or the path of its file.")] = "customers",
+    cause: Annotated[
+        str | None, typer.Option(help="What it is about: of a cause one is open at a time. Default: of the summary.")
+    ] = None,
+    facts: Annotated[list[str] | None, typer.Option("--fact", help="name=value; may be given often.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Open an incident and tell people, as a scheduler does whose task failed. The same cause again is counted in it.
+
+    [dim]Example:[/dim] mend incident open airflow_task_failure --severity high --summary "validate_load: timed out"
+    """
+    from mend.contracts.incident import Severity
+    from mend.runtime.settings import load_settings
+    from orchestration.alerts import told_incident
+    from orchestration.workspace import open_workspace
+
+    level = Severity(str(word("--severity", severity, Severity)))
+    context = dict(fact.partition("=")[::2] for fact in facts or [])
+    with open_workspace(load_settings(), pipeline) as workspace:
+        said(told_incident(workspace, kind, summary, level, context, cause=cause), as_json=as_json)
+
+
 @cli.command()
 def ack(incident: Id, note: Note = "", as_json: Json = False) -> None:
     """Say that you are on it.

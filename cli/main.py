@@ -7,6 +7,7 @@ import typer
 
 from cli import (
     agent,
+    airflow,
     alerts,
     backfill,
     circuit,
@@ -72,6 +73,7 @@ cli.add_typer(decision.cli, name="decision")
 cli.add_typer(incident.cli, name="incident")
 cli.add_typer(alerts.cli, name="alerts")
 cli.add_typer(agent.cli, name="agent")
+cli.add_typer(airflow.cli, name="airflow")
 cli.add_typer(event.cli, name="event")
 
 

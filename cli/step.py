@@ -29,16 +29,23 @@ def step(
     run_id: Annotated[
         str | None, typer.Option("--run-id", help="The run; by default the oldest unfinished one.")
     ] = None,
+    every: Annotated[
+        bool,
+        typer.Option(
+            "--all",
+            help="Every run that waits for the step; agent_decide: also a failed job; no Spark for nothing.",
+        ),
+    ] = False,
     pipeline: Annotated[str, typer.Option(help="A pipeline's name, or the path of its file.")] = "customers",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="cleanup_old_data only: say what would go, and why what stays stays.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Do one step of a run. Exit code 1: it failed, or a person was called.
+    """Do one step of a run. Exit code 1: it failed, or a person was called. 4: it waits for a person.
 
     [dim]Examples:[/dim] mend step monitor_kafka · mend step agent_decide --run-id customers-1a2b3c4d-000007 --json ·
-    mend step cleanup_old_data --dry-run --json
+    mend step agent_decide --all --json · mend step cleanup_old_data --dry-run --json
     """
     from dataclasses import asdict
 
@@ -54,6 +61,8 @@ def step(
         raise UserError(f"no step '{name}'.{nearest(name, NAMES)}")
     if dry_run and name != "cleanup_old_data":
         raise UserError("--dry-run: only cleanup_old_data has it.")
+    if every and run_id:
+        raise UserError("--all and --run-id exclude each other.")
     settings = load_settings()
     platform = spark_for(name)
     lock: Callable[[Workspace], AbstractContextManager[Workspace]] = nullcontext if name in ONLY_LOOKS else at_work
@@ -64,17 +73,24 @@ def step(
         lock(opened) as workspace,
         telling(workspace, alive=name == "cleanup_old_data") if tells else nullcontext(),
     ):
-        result = perform(workspace, name, run_id, dry_run=dry_run)
+        result = perform(workspace, name, run_id, every=every, dry_run=dry_run)
     typer.echo(
         orjson.dumps(asdict(result)).decode() if as_json else f"{result.step}: {result.outcome}: {result.message}"
     )
     raise typer.Exit(result.exit_code)
 
 
-def perform(workspace: "Workspace", name: str, run_id: str | None, *, dry_run: bool) -> "StepResult":
-    """Call the step's function."""
+def perform(
+    workspace: "Workspace", name: str, run_id: str | None, *, every: bool = False, dry_run: bool = False
+) -> "StepResult":
+    """Call the step's function; the steps that are of no run do everything anyway."""
     from orchestration import steps
+    from orchestration.backlog import over_all, stage_new
 
+    if name in OF_A_RUN and every:
+        return over_all(workspace, name)
+    if name == "run_spark_job" and every:
+        return stage_new(workspace)
     if name in OF_A_RUN:
         of_a_run = {"run_data_quality": steps.run_data_quality, "agent_decide": steps.agent_decide,
                     "validate_load": steps.validate_load}  # fmt: skip

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -20,7 +20,13 @@ GRACE_SECONDS = 10.0
 PR_SET_PDEATHSIG = 1
 
 
-def start(command: Sequence[str], *, output: int | IO[bytes], cwd: Path | None = None) -> subprocess.Popen[bytes]:
+def start(
+    command: Sequence[str],
+    *,
+    output: int | IO[bytes],
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> subprocess.Popen[bytes]:
     """Start the command on a leash; stdout and stderr go to `output`. End it with `release` or `kill`.
 
     It has its own session, so Ctrl-C at a terminal reaches only the caller, who decides what to do.
@@ -31,6 +37,7 @@ def start(command: Sequence[str], *, output: int | IO[bytes], cwd: Path | None =
         stdout=output,
         stderr=subprocess.STDOUT,
         cwd=cwd,
+        env=env,
         start_new_session=True,
     )
 

@@ -14,7 +14,7 @@ from agent.decision_agent import decide_run
 from agent.ports import AdviserPort, Remembered
 from agent.sanity import Problem, anomaly
 from agent.storms import storm_cause
-from agent.wiring import adviser_of, store_journal, store_ports
+from agent.wiring import adviser_of, retriggers_of, store_journal, store_ports
 from mend.contracts.codec import dumps, loads, to_dict
 from mend.contracts.decision import Action, DecisionResult, Rows
 from mend.contracts.incident import Incident
@@ -26,11 +26,13 @@ from mend.runtime.errors import UserError
 from mend.runtime.faults import fault_point
 from mend.runtime.files import write_atomic
 from mend.runtime.pipeline_file import Pipeline
+from mend.store.runs import Run
 from mend.store.sums import check_sums
 from mend.store.tables import RunState
 from orchestration.brakes import earlier_tries, why_paused
 from orchestration.dead_letters import owe_dead_letters
 from orchestration.effects import check_rows
+from orchestration.plans import given_answer, hash_of
 from orchestration.settle import held_rows, retire, settle
 from orchestration.settled_manifest import begun
 from orchestration.workspace import Workspace
@@ -43,21 +45,32 @@ def decide_about(workspace: Workspace, run_id: str) -> DecisionResult:
 
     While a person has paused the pipeline the decision is on record, and its acts and rows wait: the run stays as it
     is, and whoever finishes runs after the pause does them, from the same evidence. Nothing is dropped, since what was
-    right to do with a run's rows is so an hour later; calling a person does not wait.
+    right to do with a run's rows is so an hour later; calling a person does not wait. A plan that a person approved
+    meanwhile does not wait either, and of one that was rejected nothing is carried out.
     """
     run = workspace.store.runs.get(run_id)
     recorded = workspace.store.decisions.get(run_id)
+    said = given_answer(workspace.store, run_id, hash_of(recorded.result)) if recorded else None
+    if run and recorded and said and not said.approved:
+        return hold_rejected(workspace, run, recorded.result)
     if run is not None and run.state is RunState.DECIDED and recorded is not None:
         decision = recorded.result
     else:
-        decision = decide(workspace, evidence(workspace, run_id))
+        decision = decide(workspace, evidence(workspace, run_id), approved=said is not None)
         if any(one.paused for one in decision.actions_taken):
             return decision
         fault_point("acts_done")
         workspace.store.runs.advance(run_id, RunState.DECIDED, clock.now())
-    if why_paused(workspace) is None:
+    if said or why_paused(workspace) is None:
         decision = settle_run(workspace, run_id, decision)
     return decision
+
+
+def hold_rejected(workspace: Workspace, run: Run, decision: DecisionResult) -> DecisionResult:
+    """Carry out nothing of a plan that a person rejected: the run's rows are held, which loses none of them."""
+    if run.state is not RunState.DECIDED:
+        workspace.store.runs.advance(run.run_id, RunState.DECIDED, clock.now())
+    return settle_run(workspace, run.run_id, replace(decision, rows=Rows.HOLD, hold=(), paused=()))
 
 
 def decide_about_failure(
@@ -82,11 +95,26 @@ def decide_about_failure(
     return decide(workspace, context, error)
 
 
-def decide(workspace: Workspace, context: DecisionContext, error: str | None = None) -> DecisionResult:
-    """Decide and act with the store behind the ports; the files have the names that users know."""
+def decide(
+    workspace: Workspace, context: DecisionContext, error: str | None = None, *, approved: bool = False
+) -> DecisionResult:
+    """Decide and act with the store behind the ports; the files have the names that users know.
+
+    An `approved` plan is carried out though the pipeline is paused.
+    """
     layout, pipeline = workspace.layout, workspace.pipeline
     fields = contract_fields(workspace)
-    ports = store_ports(workspace.store, layout.ops, pipeline.name, fields, pii=pipeline.pii, error=error)
+    ports = store_ports(
+        workspace.store,
+        layout.ops,
+        pipeline.name,
+        fields,
+        pii=pipeline.pii,
+        error=error,
+        retriggers=retriggers_of(workspace.settings, layout.ops, pipeline.name),
+    )
+    if approved:
+        ports = replace(ports, brake=lambda: None)
     output = layout.run_file(context.run, "agent_decision") if context.run else layout.ops / "agent_decision.json"
     journal = store_journal(workspace.store, output, layout.ops / "decision_log.jsonl")
     decision = decide_run(context, ports, journal, adviser=adviser(workspace, context))

@@ -7,7 +7,23 @@ from typing import Any
 import orjson
 
 from agent.decide import DAG
+from agent.wiring import airflow_retriggers
+from mend.runtime.errors import UserError
 from mend.runtime.files import write_json
+from mend.runtime.logging import get_logger
+from orchestration.workspace import Workspace
+
+
+def hand_over(workspace: Workspace) -> None:
+    """Hand Airflow what waits for it; where it is still away that is logged, and the requests wait on."""
+    requests = airflow_retriggers(workspace.settings, workspace.layout.ops, workspace.pipeline.name)
+    if requests is None or not requests.queue.path.exists():
+        return
+    requests.api.attempts = 1
+    try:
+        requests.send_queued()
+    except UserError as error:
+        get_logger().warning("retriggers_wait", error=str(error))
 
 
 def take_due(path: Path, now: datetime) -> int:
@@ -34,7 +50,8 @@ def take_due(path: Path, now: datetime) -> int:
 
 def is_ours(request: dict[str, Any]) -> bool:
     """Whether a run of Mend answers the request; one that names no DAG is from before there were others."""
-    return bool(request.get("dag_id", DAG) == DAG)
+    named = str(request.get("dag_id", DAG))
+    return named == DAG or named.startswith(f"{DAG}_")
 
 
 def is_due(request: dict[str, Any], now: datetime) -> bool:

@@ -171,8 +171,10 @@ def agent_decide(workspace: Workspace, run_id: str) -> StepResult:
 
 
 def agent_decide_failure(workspace: Workspace, job: StepResult) -> StepResult:
-    """Decide about a job that failed."""
-    return decided(decide_about_failure(workspace, job.facts["error"], job.facts["run_id"]), job.facts["run_id"])
+    """Decide about a job that failed; other calls find it decided."""
+    decision = decide_about_failure(workspace, job.facts["error"], job.facts["run_id"])
+    workspace.store.runs.failures_decided(workspace.pipeline.name, clock.now())
+    return decided(decision, job.facts["run_id"])
 
 
 def decided(decision: DecisionResult, run_id: str | None) -> StepResult:

@@ -20,12 +20,31 @@ class FileRetriggers:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def request(self, retrigger: Retrigger) -> None:
+    def request(self, retrigger: Retrigger) -> str:
         """Add the request to the file."""
         pending = self._pending()
         asked = {(one.get("dag_id"), one.get("task_id"), one.get("execution_date")) for one in pending}
         if (retrigger.dag_id, retrigger.task_id, retrigger.execution_date) not in asked:
             write_json(self.path, {"requests": [*pending, asdict(retrigger)]})
+        return ""
+
+    def pending(self) -> tuple[Retrigger, ...]:
+        """Return the requests that wait, oldest first."""
+        names = Retrigger.__dataclass_fields__
+        return tuple(Retrigger(**{k: v for k, v in one.items() if k in names}) for one in self._pending())
+
+    def remove(self, retrigger: Retrigger) -> None:
+        """Take a request out: somebody else has it now."""
+        wanted = (retrigger.dag_id, retrigger.task_id, retrigger.execution_date)
+        left = [
+            one
+            for one in self._pending()
+            if (one.get("dag_id"), one.get("task_id"), one.get("execution_date")) != wanted
+        ]
+        if left:
+            write_json(self.path, {"requests": left})
+        else:
+            self.path.unlink(missing_ok=True)
 
     def is_asked(self, dag_id: str, task_id: str) -> bool:
         """Look for it in the file."""

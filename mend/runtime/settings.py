@@ -34,6 +34,13 @@ class LlmProvider(StrEnum):
     OPENAI = "openai"
 
 
+class AirflowApiVersion(StrEnum):
+    """Which of Airflow's REST APIs answers."""
+
+    V2 = "v2"
+    V1 = "v1"
+
+
 class Settings(BaseSettings):
     """Values come from the environment, then from `.env` in the working folder, then from the defaults."""
 
@@ -123,6 +130,18 @@ class Settings(BaseSettings):
     openai_model: str = Field("gpt-4o-mini", description="Chat model for LLM_PROVIDER=openai")
     openai_base_url: str = Field(
         "https://api.openai.com/v1", description="Address of the API, or of a server that speaks like it"
+    )
+
+    airflow_url: str = Field(
+        "", description="Airflow that is asked to run a DAG again (default: the next `mend run` is the answer)"
+    )
+    airflow_api_version: AirflowApiVersion = Field(
+        AirflowApiVersion.V2, description="v2 with a token (Airflow 3), or v1 with basic auth (Airflow 2)"
+    )
+    airflow_user: str = Field("airflow", description="User of Airflow's API")
+    airflow_password: SecretStr = Field(SecretStr(""), description="Their password (default: airflow)")
+    airflow_timeout_seconds: float = Field(
+        10.0, gt=0, le=300, description="A request to Airflow is given up after so long, and tried three times"
     )
 
     fault_at: str = Field(

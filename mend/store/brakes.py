@@ -47,7 +47,7 @@ class Pause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
-    """What a person decided about a run that was brought before them."""
+    """What a person decided about a run that was brought before them; `plan_hash` is of what they were shown."""
 
     id: int
     run_id: str
@@ -55,6 +55,7 @@ class Approval:
     by: str
     reason: str
     at: datetime
+    plan_hash: str | None = None
 
 
 class Brakes:
@@ -126,9 +127,11 @@ class Brakes:
         found = self.pauses(pipeline, at)
         return str(found[0]) if found else None
 
-    def approve(self, run_id: str, at: datetime, *, approved: bool, by: str, reason: str) -> Approval:
+    def approve(
+        self, run_id: str, at: datetime, *, approved: bool, by: str, reason: str, plan_hash: str | None = None
+    ) -> Approval:
         """Record what a person decided about a run."""
-        row = {"run_id": run_id, "approved": approved, "by": by, "reason": reason, "at": at}
+        row = {"run_id": run_id, "approved": approved, "by": by, "reason": reason, "at": at, "plan_hash": plan_hash}
         with self.database.transaction() as connection:
             return Approval(**_inserted(connection, approvals, row))
 

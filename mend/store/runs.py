@@ -111,6 +111,7 @@ class Failure:
     error: str
     cause: str | None
     at: datetime
+    decided_at: datetime | None = None
 
 
 class Runs:
@@ -172,6 +173,12 @@ class Runs:
                 _move(connection, run_id, RunState.FAILED, at, None, changes)
             failure = {"pipeline": pipeline, "run_id": run_id, "error": error, "cause": cause, "at": at}
             connection.execute(failures.insert().values(failure))
+
+    def failures_decided(self, pipeline: str, at: datetime) -> None:
+        """Note that a decision has seen the pipeline's failures; those that one has seen before stay as they are."""
+        seen = update(failures).where(failures.c.pipeline == pipeline, failures.c.decided_at.is_(None))
+        with self.database.transaction() as connection:
+            connection.execute(seen.values(decided_at=at))
 
     def plan_replacement(self, run_id: str, replaced: Iterable[str]) -> None:
         """Say which runs the run will take the place of when it is settled; saying it again replaces the list."""

@@ -25,7 +25,7 @@ from mend.contracts.report import RunReport
 from mend.contracts.task_event import Answer, TaskEvent
 from mend.store.columns import Document, FreeText, UtcDateTime, choice
 
-REVISION = "0008"
+REVISION = "0009"
 """The newest migration; a test holds it equal to the files in migrations/versions."""
 
 VERSION_TABLE = "mend_version"
@@ -105,6 +105,7 @@ failures = Table(
     Column("error", FreeText, nullable=False),
     Column("cause", FreeText),
     Column("at", UtcDateTime, nullable=False),
+    Column("decided_at", UtcDateTime),
     Index(None, "pipeline", "at"),
 )
 
@@ -370,4 +371,5 @@ approvals = Table(
     Column("by", String(NAME), nullable=False),
     Column("reason", FreeText, nullable=False),
     Column("at", UtcDateTime, nullable=False),
+    Column("plan_hash", String(64)),
 )

@@ -45,6 +45,10 @@ def test_help_is_the_default_and_names_every_target() -> None:
         ("bench", "-m bench.all"),
         ("reset-data", "mend reset-data"),
         ("acceptance", "tests/acceptance.py"),
+        ("airflow", "mend airflow up"),
+        ("airflow-env", "ready: .venv-airflow"),
+        ("airflow-down", "mend airflow down"),
+        ("airflow-trigger", "mend airflow trigger"),
     ],
 )
 def test_a_target_runs_its_command(target: str, command: str) -> None:
