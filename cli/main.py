@@ -21,6 +21,7 @@ from cli import (
     matrix,
     monitor,
     pipeline,
+    platform_group,
     prove,
     report,
     reset,
@@ -66,6 +67,7 @@ for module in (
     watch,
 ):
     module.register(cli)
+cli.add_typer(platform_group.cli, name="platform")
 cli.add_typer(pipeline.cli, name="pipeline")
 cli.add_typer(contract.cli, name="contract")
 cli.add_typer(matrix.cli, name="matrix")

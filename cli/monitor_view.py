@@ -13,7 +13,7 @@ from mend.contracts.incident import Severity
 from orchestration.overview import Overview, PipelineState, Service
 
 TONES = {Severity.CRITICAL: "bold red", Severity.HIGH: "red", Severity.MEDIUM: "yellow", Severity.LOW: ""}
-LEAST_RUNS, MOST_INCIDENTS = 3, 6
+LEAST_RUNS, LEAST_INCIDENTS, MOST_INCIDENTS = 3, 2, 6
 HINT = "q ends it"
 
 
@@ -44,8 +44,9 @@ def offsets(seen: Overview) -> dict[tuple[str, int], tuple[int, int]]:
 def drawn(seen: Overview, speed: Rates | None, *, height: int, note: str = "") -> RenderableType:
     """Return the whole screen; where it is low, older runs are left out first."""
     upper = [headline(seen, speed), Text(), pipelines(seen.pipelines)]
-    lower = [Text(), incidents(seen), Text(), services(seen)]
-    used = 9 + sum(map(lines_of, seen.pipelines)) + min(len(seen.incidents), MOST_INCIDENTS) + len(seen.services)
+    most = min(max(height // 8, LEAST_INCIDENTS), MOST_INCIDENTS)
+    lower = [Text(), incidents(seen, most), Text(), services(seen)]
+    used = 9 + sum(map(lines_of, seen.pipelines)) + min(len(seen.incidents), most) + len(seen.services)
     room = max(height - used - bool(note), LEAST_RUNS)
     last = [Text(note, style="dim")] if note else []
     return Plain(Group(*upper, Text(), runs(seen, room), *lower, *last))
@@ -103,13 +104,13 @@ def runs(seen: Overview, most: int) -> RenderableType:
     return table if table.row_count else Text("no runs yet")
 
 
-def incidents(seen: Overview) -> RenderableType:
+def incidents(seen: Overview, most: int) -> RenderableType:
     """Return the open incidents, gravest first."""
     if not seen.incidents:
         return Text("no open incident", style="green")
     shown = [
         line(f"{one.severity.value:<8} {one.summary} ({one.id[:8]})", TONES[one.severity])
-        for one in seen.incidents[:MOST_INCIDENTS]
+        for one in seen.incidents[:most]
     ]
     more = len(seen.incidents) - len(shown)
     return Group(*shown, *([line(f"and {more} more: mend incident ls", "dim")] if more else []))
@@ -129,10 +130,10 @@ def service(one: Service) -> Text:
 
 
 def sheet(*names: str, right: tuple[str, ...] = ()) -> Table:
-    """Return an empty table without lines; columns of figures are at its right, and the others give way to them."""
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    """Return an empty table without lines; columns of figures are at its right, and decisions give way to them."""
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
     for name in (*names, *right):
-        table.add_column(name, justify="right" if name in right else "left", no_wrap=name in right)
+        table.add_column(name, justify="right" if name in right else "left", no_wrap=name != "decision")
     return table
 
 

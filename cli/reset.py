@@ -37,7 +37,7 @@ def reset_data(
     if settings.database_url:
         raise UserError(
             "DATABASE_URL names a store that would still know the runs. Drop its tables, unset the variable, "
-            "and call this again.",
+            "and call this again. In containers: make down-v.",
             exit_code=3,
         )
     with refusals_told(), nobody_at_work(settings):
