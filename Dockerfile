@@ -20,7 +20,8 @@ COPY cli/ cli/
 COPY orchestration/ orchestration/
 COPY producer/ producer/
 COPY spark/ spark/
-RUN /uv/bin/uv pip install --python .venv/bin/python --no-build-isolation --no-deps --editable .
+RUN /uv/bin/uv pip install --python .venv/bin/python --no-build-isolation --no-deps --editable . \
+ && .venv/bin/python -m compileall -q agent cli embedded mend orchestration producer spark
 COPY kafka/ kafka/
 COPY pipelines/ pipelines/
 COPY airflow/ airflow/

@@ -30,7 +30,7 @@ PORTS = {
 }  # fmt: skip
 GIBIBYTE = 2**30
 OURS = {"mend-task", "mend-spark", "mend-airflow"}
-IN_CONTAINERS_ONLY = {"AIRFLOW_HOME", "AIRFLOW_PASSWORD"}
+IN_CONTAINERS_ONLY = {"AIRFLOW_HOME"}
 
 
 def host_port(text: str) -> int:
