@@ -189,7 +189,7 @@ def test_a_part_of_airflow_is_healthy_when_airflow_says_so(airflow_server: tuple
     address, _ = airflow_server
 
     def check(part: str, where: str = address) -> int:
-        words = [sys.executable, "-I", ROOT / "airflow" / "health.py", part]
+        words = [sys.executable, "-I", str(ROOT / "airflow" / "health.py"), part]
         return subprocess.run(
             words, env=os.environ | {"AIRFLOW_HEALTH": where}, capture_output=True, check=False
         ).returncode
@@ -220,7 +220,7 @@ def test_a_container_becomes_airflow_with_the_password_of_the_env(tmp_path: Path
     told = {"AIRFLOW_HOME": str(tmp_path), "AIRFLOW_PASSWORD": 'quo"ted', "AIRFLOW_COMMAND": str(airflow)}
 
     def start(*words: str) -> str:
-        command = [sys.executable, "-I", ROOT / "airflow" / "start.py", *words]
+        command = [sys.executable, "-I", str(ROOT / "airflow" / "start.py"), *words]
         return subprocess.run(command, env=told, capture_output=True, text=True, check=True).stdout.strip()
 
     assert start("init") == "db migrate"
@@ -241,3 +241,15 @@ def test_a_spark_node_runs_sparks_own_class() -> None:
     told = environment(os.environ)
     assert "JAVA_HOME" in told
     assert told.get("SPARK_LOCAL_IP") == os.environ.get("SPARK_LOCAL_IP"), "a node of a cluster is no loopback"
+
+
+def test_airflow_is_told_by_the_names_that_users_know() -> None:
+    """Executor, database, keys and user come from .env by Airflow's own names; each part gets the same."""
+    told = SERVICES["airflow-scheduler"]["environment"]
+    assert told["AIRFLOW__CORE__EXECUTOR"] == "${AIRFLOW__CORE__EXECUTOR:-LocalExecutor}"
+    assert told["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].endswith("@postgres:5432/airflow")
+    assert told["AIRFLOW__CORE__FERNET_KEY"] == "${AIRFLOW__CORE__FERNET_KEY:?run make setup}"
+    assert told["AIRFLOW__API__SECRET_KEY"] == "${AIRFLOW__WEBSERVER__SECRET_KEY:?run make setup}"
+    parts = [service for name, service in SERVICES.items() if name.startswith("airflow-")]
+    assert all(service["environment"] == told for service in parts)
+    assert {service["user"] for service in parts} == {"${AIRFLOW_UID:-50000}:0"}

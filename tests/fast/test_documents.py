@@ -300,7 +300,7 @@ def test_every_port_can_be_moved_as_the_document_says() -> None:
 
 def test_the_memory_of_the_containers_is_what_the_document_says() -> None:
     """Each service is in the table with its limit."""
-    services = {}
+    services: dict[str, Any] = {}
     for path in (ROOT / "docker-compose.yml", ROOT / "kafka" / "docker-compose.kafka.yml"):
         services |= yaml.safe_load(path.read_text())["services"]
     said: dict[str, float] = {}
@@ -313,3 +313,21 @@ def test_the_memory_of_the_containers_is_what_the_document_says() -> None:
         said |= dict(zip(re.findall(r"`([\w-]+)`", names), sizes, strict=True))
     limits = {name: one["mem_limit"] for name, one in services.items() if one.get("restart") != "no"}
     assert said == {name: float(text[:-1]) * {"m": 1, "g": 1024}[text[-1]] for name, text in limits.items()}
+
+
+@pytest.mark.parametrize(
+    ("page", "words"),
+    [
+        ("security.md", "secret store|Vault|Network|TLS|At rest|In transit|ACLs|Airflow's auth manager|pii: true"),
+        (
+            "deployment.md",
+            "2 cores|16 GB|SSD|Prometheus and Grafana|spark-defaults.conf|external storage|retention",
+        ),
+        ("deployment.md", "secrets|alerting|monitoring|backup and recovery|logs|load|delivery|runbook"),
+        ("deployment.md", "Amazon MSK|Azure Event Hubs|Confluent Cloud|Disaster recovery"),
+    ],
+)
+def test_what_an_operator_must_know_is_said(page: str, words: str) -> None:
+    """Secrets, network, encryption and rights; sizing, tuning and external storage; the list before production."""
+    text = (ROOT / "docs" / page).read_text()
+    assert [word for word in words.split("|") if word not in text] == []
