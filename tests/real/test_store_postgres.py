@@ -231,7 +231,7 @@ def test_a_store_moves_between_databases_and_back(store: Store, tmp_path: Path) 
         connection.execute(text("DELETE FROM circuits WHERE id = 3"))
     with open_store(f"sqlite:///{tmp_path / 'second.db'}") as back:
         assert copy_store(store, back) == copied
-    assert rows(tmp_path / "second.db") == rows(first)
+    assert as_sql(tmp_path / "second.db") == as_sql(first)
 
 
 def fill(store: Store) -> None:
@@ -247,7 +247,7 @@ def fill(store: Store) -> None:
     store.incidents.add(replace(incident, context={"n": 1.5, "none": None}))
 
 
-def rows(path: Path) -> list[str]:
+def as_sql(path: Path) -> list[str]:
     """Return the whole file as SQL; JSON's white space is the database's own."""
     with closing(sqlite3.connect(path)) as connection:
         return sorted(line.replace(": ", ":").replace(", ", ",") for line in connection.iterdump() if "INSERT" in line)
