@@ -7,6 +7,7 @@ from statistics import median
 from typing import Any
 
 from bench import (
+    airflow,
     audit,
     avro,
     consumer,
@@ -38,6 +39,7 @@ BENCHES: tuple[Callable[[Wish], dict[str, Any]], ...] = (
     prove.measure,
     data_path.measure,
     steps.measure,
+    airflow.measure,
     avro.measure,
     raw_read.measure,
     consumer.measure,

@@ -32,11 +32,12 @@ class AirflowRetriggers:
             return "the next scheduled run is the answer"
         try:
             run_id = self.start(wanted)
+            waits = ", which is paused: it waits until somebody enables it" if self.api.is_paused(wanted.dag_id) else ""
         except (AirflowAwayError, AirflowRefusedError) as error:
             get_logger().warning("retrigger_queued", dag=wanted.dag_id, task=wanted.task_id, error=str(error))
             return f"queued in {self.queue.path.name}, since {error}"
         self.queue.remove(wanted)
-        return f"run {run_id} of {wanted.dag_id} is asked of Airflow"
+        return f"run {run_id} is asked of Airflow's {wanted.dag_id}{waits}"
 
     def start(self, wanted: Retrigger) -> str:
         """Start the run of a request and return its id, the same for the same request."""

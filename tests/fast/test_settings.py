@@ -10,7 +10,15 @@ from pydantic import SecretStr
 from mend.runtime.errors import UserError
 from mend.runtime.kafka_access import SaslMechanism, SecurityProtocol
 from mend.runtime.layout import Layout
-from mend.runtime.settings import LlmProvider, Settings, SinkMode, env_example, load_settings, variable
+from mend.runtime.settings import (
+    AirflowApiVersion,
+    LlmProvider,
+    Settings,
+    SinkMode,
+    env_example,
+    load_settings,
+    variable,
+)
 
 ROOT = Path(__file__).parents[2]
 VARIABLES = {
@@ -33,6 +41,8 @@ VARIABLES = {
     "LLM_PROVIDER": "llm_provider", "LLM_DEADLINE_SECONDS": "llm_deadline_seconds",
     "OLLAMA_MODEL": "ollama_model", "OLLAMA_BASE_URL": "ollama_base_url", "OPENAI_API_KEY": "openai_api_key",
     "OPENAI_MODEL": "openai_model", "OPENAI_BASE_URL": "openai_base_url",
+    "AIRFLOW_URL": "airflow_url", "AIRFLOW_API_VERSION": "airflow_api_version", "AIRFLOW_USER": "airflow_user",
+    "AIRFLOW_PASSWORD": "airflow_password", "AIRFLOW_TIMEOUT_SECONDS": "airflow_timeout_seconds",
     "SCHEMA_REGISTRY_URL": "schema_registry_url", "SCHEMA_REGISTRY_WAIT_SECONDS": "schema_registry_wait_seconds",
 }  # fmt: skip
 
@@ -80,6 +90,8 @@ VALUES: dict[str, tuple[str, Any]] = {
     "SNOWFLAKE_ACCOUNT": ("xy12345",) * 2, "PROCESSING_DURATION_MINUTES": ("5", 5),
     "LLM_PROVIDER": ("ollama", LlmProvider.OLLAMA), "LLM_DEADLINE_SECONDS": ("5", 5.0), "OLLAMA_MODEL": ("m",) * 2,
     "OLLAMA_BASE_URL": ("http://ollama:11434",) * 2, "OPENAI_API_KEY": ("k", SecretStr("k")),
+    "AIRFLOW_URL": ("http://airflow:8080",) * 2, "AIRFLOW_API_VERSION": ("v1", AirflowApiVersion.V1),
+    "AIRFLOW_USER": ("ada",) * 2, "AIRFLOW_PASSWORD": ("p", SecretStr("p")), "AIRFLOW_TIMEOUT_SECONDS": ("3", 3.0),
     "OPENAI_MODEL": ("m",) * 2, "OPENAI_BASE_URL": ("http://gateway:8000/v1",) * 2,
     "DATABASE_URL": ("postgresql+psycopg://x/y",) * 2, "FAULT_AT": ("published:3",) * 2,
     "ALERT_SLACK_WEBHOOK_URL": ("https://h/s", SecretStr("https://h/s")), "SLACK_CHANNEL": ("#ops",) * 2,
