@@ -37,7 +37,8 @@ class SecuredBroker(KafkaBroker):
     def start(self) -> None:
         """Start, and let one user in."""
         super().start()
-        secret = UserScramCredentialUpsertion(USER, ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096), PASSWORD)
+        credential = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
+        secret = UserScramCredentialUpsertion(USER, credential, PASSWORD.encode())
         admin = AdminClient({"bootstrap.servers": self.bootstrap})
         for done in admin.alter_user_scram_credentials([secret]).values():
             done.result(30)
