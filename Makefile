@@ -18,7 +18,8 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo setup install-deps dev-setup test test-fast test-agent test-dq test-spark test-coverage fmt lint \
-  lint-fix ci-test airflow airflow-env airflow-down airflow-trigger debug chaos property bench acceptance producer-test spark-submit reset-data clean lock
+  lint-fix ci-test quick-start up up-kafka down down-v logs logs-airflow logs-kafka logs-spark logs-producer status \
+  monitor validate docs airflow airflow-env airflow-down airflow-trigger debug chaos property bench acceptance producer-test spark-submit reset-data clean lock
 
 help: ## this list
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -78,16 +79,66 @@ airflow-down: $(VENV)/task ## end what `make airflow` started
 	@exec $(BIN)/mend airflow down
 
 airflow-trigger: $(VENV)/task ## start a run of the DAG, follow it, say what was decided
-	@exec $(BIN)/mend airflow trigger
+	@exec $(BIN)/mend platform run airflow trigger
 
-debug: $(VENV)/task ## versions, settings, what is missing
+up: $(VENV)/task ## all containers, ready to use, and where they are reached (LLM=1: Ollama, too)
+	@exec $(BIN)/mend platform up $(if $(LLM),--llm)
+
+up-kafka: $(VENV)/task ## only Kafka, schema registry and Kafka UI in containers
+	@exec $(BIN)/mend platform up --kafka
+
+down: $(VENV)/task ## stop what runs, in containers or without; data stay
+	@exec $(BIN)/mend platform down
+
+down-v: $(VENV)/task ## stop the containers and destroy their data; asks first (YES=1: does not)
+	@exec $(BIN)/mend platform down --volumes $(if $(YES),--yes)
+
+logs: $(VENV)/task ## follow what all of it says
+	@exec $(BIN)/mend platform logs
+
+logs-airflow: $(VENV)/task ## follow what Airflow says
+	@exec $(BIN)/mend platform logs airflow
+
+logs-kafka: $(VENV)/task ## follow what Kafka says
+	@exec $(BIN)/mend platform logs kafka
+
+logs-spark: $(VENV)/task ## follow what Spark says
+	@exec $(BIN)/mend platform logs spark
+
+logs-producer: $(VENV)/task ## follow what the producer says
+	@exec $(BIN)/mend platform logs producer
+
+status: $(VENV)/task ## what runs, how healthy, and the last runs
+	@exec $(BIN)/mend platform status
+
+monitor: $(VENV)/task ## lag, throughput, runs, incidents, services, live; q ends it
+	@exec $(BIN)/mend platform run monitor
+
+quick-start: setup ## from nothing to a result: containers where Docker is there, else the demo
+	@if docker info >/dev/null 2>&1; then $(MAKE) --no-print-directory up; \
+	else echo "Docker does not answer: the demo shows the pipeline without it" >&2; $(MAKE) --no-print-directory demo; fi
+
+validate: $(VENV)/task ## check pipeline files, decision matrix, compose files and DAGs
+	@for file in pipelines/*.yml; do $(BIN)/mend pipeline check $$file || exit; done
+	@$(BIN)/mend matrix check
+	@$(BIN)/mend platform check
+	@if test -x $(AIRFLOW_VENV)/bin/python; then $(AIRFLOW_VENV)/bin/python airflow/dags/pipeline_dag.py; \
+	else echo "DAGs are not checked: make airflow-env builds what that needs"; fi
+
+docs: $(VENV)/task ## renew what is written by the code: schemas of documents, .env.example
+	@$(BIN)/python -m mend.contracts.schemas
+	@$(BIN)/python -c 'from mend.runtime.settings import env_example; print(env_example(), end="")' > .env.new
+	@mv .env.new .env.example
+	@echo "docs/schemas and .env.example are up to date; begin to read at README.md"
+
+debug: $(VENV)/task ## versions, settings, Docker's resources, what is missing
 	@$(BIN)/mend doctor
 
 producer-test: $(VENV)/task ## send events for a minute to KAFKA_BROKER
 	@$(BIN)/python -m producer --rate 10 --duration 60 --late-rate 0.1 --drift-frequency 20
 
 spark-submit: $(VENV)/task ## run the ingest job by hand against SPARK_MASTER
-	@$(BIN)/mend step run_spark_job
+	@exec $(BIN)/mend platform run step run_spark_job
 
 property: $(VENV)/dev ## what a model proposes never leaves its envelope, over PAIRS=100000 generated pairs, SEED=1
 	@PYTHONPATH=. $(BIN)/python tests/fast/pairs.py $(PAIRS) $(SEED)
@@ -107,7 +158,7 @@ lock: $(VENV)/dev ## renew the lock files
 	@$(UV) pip compile -q --no-header --generate-hashes --universal --python-version 3.11 requirements/airflow.in -o requirements/airflow.txt
 
 reset-data: $(VENV)/task ## destroy all data, reports and history of MEND_HOME; asks first (YES=1: does not)
-	@exec $(BIN)/mend reset-data $(if $(YES),--yes)
+	@exec $(BIN)/mend platform run reset-data $(if $(YES),--yes)
 
 clean: ## remove the environments and caches of tools; data stay
 	rm -rf $(VENV) $(AIRFLOW_VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis htmlcov .coverage

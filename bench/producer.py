@@ -16,6 +16,7 @@ from embedded.jars import cache_folder, resolve_jars
 from embedded.java import find_java
 from embedded.kafka_broker import KafkaBroker, create_topic
 from mend.runtime.clock import now
+from mend.runtime.kafka_access import KafkaAccess
 from producer.anomalies import Anomalies
 from producer.messages import messages
 from producer.publisher import SETTINGS
@@ -29,7 +30,7 @@ ANOMALIES = Anomalies(malformed=0.01, duplicate=0.01)
 def ours(broker: str, count: int) -> float:
     """Return events a second of a whole run: made, disturbed, encoded, sent, confirmed."""
     start_ts = int(now().timestamp() * 1000)
-    counters = produce(Options(broker, TOPIC, start_ts, rate=0.0, count=count, anomalies=ANOMALIES))
+    counters = produce(Options(KafkaAccess(broker), TOPIC, start_ts, rate=0.0, count=count, anomalies=ANOMALIES))
     _confirmed(counters.delivered_events, count)
     return counters.rate
 

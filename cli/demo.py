@@ -109,6 +109,7 @@ def demo_settings(home: Path, broker: "KafkaBroker") -> "Settings":
         mend_home=home / "data",
         MEND_PIPELINES=Path(__file__).parent.parent / "pipelines",
         kafka_broker=broker.bootstrap,
+        kafka_security_protocol="PLAINTEXT",
         kafka_topic="customers",
         sink_mode=SinkMode.PARQUET,
         parquet_out=None,

@@ -69,6 +69,7 @@ def examine(settings: "Settings") -> Iterator[Finding]:
     yield tried("pipeline files", lambda: pipelines(settings))
     yield broker(settings)
     yield tried("model", lambda: model(settings), needed=False)
+    yield tried("Docker", docker, needed=False)
 
 
 def tried(what: str, look: Callable[[], str], *, needed: bool = True) -> Finding:
@@ -148,6 +149,13 @@ def broker(settings: "Settings") -> Finding:
     except (OSError, ValueError):
         said = f"nothing answers at {settings.kafka_broker}. Set KAFKA_BROKER; `make demo` needs none"
         return Finding(what="Kafka", good=False, said=said, needed=False)
+
+
+def docker() -> str:
+    """See what Docker is there and what it may use; Mend works without it."""
+    from orchestration.containers import docker_resources
+
+    return docker_resources()
 
 
 def model(settings: "Settings") -> str:

@@ -1,6 +1,7 @@
 """`mend init`: a first pipeline file, schema and rules from what a topic holds."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -39,7 +40,8 @@ def init(  # noqa: PLR0913, PLR0917 - options of a command line
     from orchestration.topic_sample import sample_topic
 
     settings = load_settings()
-    records = sample_topic(broker or settings.kafka_broker, topic, events)
+    kafka = replace(settings.kafka, broker=broker) if broker else settings.kafka
+    records = sample_topic(kafka, topic, events)
     proposed = draft_pipeline(records, topic=topic, name=name or name_from(topic))
     written = [] if dry_run else write_files(folder or settings.pipelines, proposed.draft, replace=force)
     if as_json:

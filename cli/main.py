@@ -11,6 +11,7 @@ from cli import (
     alerts,
     autonomy,
     backfill,
+    backup,
     circuit,
     contract,
     decide,
@@ -22,7 +23,9 @@ from cli import (
     init,
     mapping,
     matrix,
+    monitor,
     pipeline,
+    platform_group,
     prove,
     quarantine,
     remap,
@@ -60,11 +63,13 @@ for module in (
     stream,
     step,
     status,
+    monitor,
     prove,
     report,
     doctor,
     decide,
     setup,
+    backup,
     reset,
     circuit,
     serve_metrics,
@@ -72,6 +77,7 @@ for module in (
     watch,
 ):
     module.register(cli)
+cli.add_typer(platform_group.cli, name="platform")
 cli.add_typer(pipeline.cli, name="pipeline")
 cli.add_typer(contract.cli, name="contract")
 cli.add_typer(mapping.cli, name="mapping")

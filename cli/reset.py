@@ -1,9 +1,7 @@
 """`mend reset-data`: back to an empty MEND_HOME."""
 
-import fcntl
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,13 +29,13 @@ def reset_data(
     [dim]Examples:[/dim] mend reset-data · mend reset-data --yes
     """
     from mend.runtime.settings import load_settings
-    from orchestration.storage import refusals_told
+    from orchestration.storage import nobody_at_work, refusals_told
 
     settings = load_settings()
     if settings.database_url:
         raise UserError(
             "DATABASE_URL names a store that would still know the runs. Drop its tables, unset the variable, "
-            "and call this again.",
+            "and call this again. In containers: make down-v.",
             exit_code=3,
         )
     with refusals_told(), nobody_at_work(settings):
@@ -62,19 +60,3 @@ def made(settings: "Settings") -> Iterator[Path]:
     if settings.home not in settings.checkpoints.parents:
         yield settings.checkpoints
     yield from sorted(settings.home.glob("mend.db*"))
-
-
-@contextmanager
-def nobody_at_work(settings: "Settings") -> Iterator[None]:
-    """Refuse while a run is at work on any pipeline, or a job on a checkpoint, which may be another home's."""
-    locks = [*(settings.home / "locks").glob("*.lock"), *settings.checkpoints.glob("*/*.lock")]
-    opened = [path.open("ab") for path in sorted(locks)]
-    try:
-        for lock in opened:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError as error:
-        raise UserError("a run is at work. Wait for its end, or stop it, and call this again.", exit_code=3) from error
-    finally:
-        for lock in opened:
-            lock.close()

@@ -271,12 +271,13 @@ def kafka_of(folder: Path) -> Iterator[str]:
     """Run a broker with the declared topics; yields its address."""
     from embedded.kafka_broker import KafkaBroker
     from embedded.spark_platform import local_platform
+    from mend.runtime.kafka_access import KafkaAccess
     from producer.topics import create_topic, declared_topics
 
     java, jars = local_platform()
     with KafkaBroker(java, jars.kafka, folder / "kafka") as broker:
         for name in declared_topics():
-            create_topic(broker.bootstrap, name)
+            create_topic(KafkaAccess(broker.bootstrap), name)
         yield broker.bootstrap
 
 

@@ -13,6 +13,7 @@ from mend.contracts.codec import to_dict
 from mend.runtime import clock
 from mend.runtime.errors import UserError
 from mend.runtime.files import write_json
+from mend.runtime.kafka_access import KafkaAccess
 from mend.store.ledger import LedgerRange
 from mend.store.losses import uncovered
 from mend.store.tables import RunState
@@ -43,14 +44,14 @@ class Asked:
 
 def asked_spans(workspace: Workspace, asked: Asked) -> tuple[Span, ...]:
     """Return the offsets that are meant, as far as they were read; refuses what Kafka does not hold any more."""
-    pipeline, broker = workspace.pipeline, workspace.settings.kafka_broker
+    pipeline, kafka = workspace.pipeline, workspace.settings.kafka
     ends = workspace.store.ledger.ends(pipeline.name, pipeline.topic, known_topic(workspace).epoch)
     if asked.partition is not None and asked.partition not in ends:
         known = ", ".join(str(one) for one in sorted(ends)) or "none"
         raise UserError(f"partition {asked.partition} of {pipeline.topic} was never read (read: {known}).")
     wanted = [asked.partition] if asked.partition is not None else sorted(ends)
-    begin = boundary(broker, pipeline.topic, asked.begin, wanted)
-    end = boundary(broker, pipeline.topic, asked.end, wanted) if asked.end is not None else ends
+    begin = boundary(kafka, pipeline.topic, asked.begin, wanted)
+    end = boundary(kafka, pipeline.topic, asked.end, wanted) if asked.end is not None else ends
     spans = (
         Span(partition=one, from_offset=begin[one], until_offset=min(end[one], ends[one]))
         for one in wanted
@@ -59,14 +60,14 @@ def asked_spans(workspace: Workspace, asked: Asked) -> tuple[Span, ...]:
     return still_held(workspace, tuple(spans))
 
 
-def boundary(broker: str, topic: str, at: datetime | int, partitions: Sequence[int]) -> Mapping[int, int]:
+def boundary(kafka: KafkaAccess, topic: str, at: datetime | int, partitions: Sequence[int]) -> Mapping[int, int]:
     """Return an offset for each partition: the one given, or the first at or after a time."""
-    return dict.fromkeys(partitions, at) if isinstance(at, int) else offsets_at(broker, topic, at, partitions)
+    return dict.fromkeys(partitions, at) if isinstance(at, int) else offsets_at(kafka, topic, at, partitions)
 
 
 def still_held(workspace: Workspace, spans: tuple[Span, ...]) -> tuple[Span, ...]:
     """Refuse offsets that the broker deleted: what is replaced must be read again as a whole."""
-    found = broker_topic(workspace.settings.kafka_broker, workspace.pipeline.topic)
+    found = broker_topic(workspace.settings.kafka, workspace.pipeline.topic)
     for one in spans:
         low = found.watermarks[one.partition][0] if one.partition in found.watermarks else one.until_offset
         if one.from_offset < low:

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from mend.runtime.errors import UserError
+from mend.runtime.kafka_access import KafkaAccess
 
 ANSWER_S, TOPIC_S, GIVE_UP_S = 5.0, 2.0, 30.0
 MOST_IN_FLIGHT = 32 * 2**20
@@ -89,7 +90,7 @@ def original_headers(text: str | None) -> tuple[Header, ...]:
 class DeadLetterTopic:
     """Sends letters to one topic, at least once; idempotent, so that the client's own retries double nothing."""
 
-    def __init__(self, broker: str, topic: str) -> None:
+    def __init__(self, kafka: KafkaAccess, topic: str) -> None:
         """Make sure that the broker answers and lets us write to the topic; else a UserError within seconds."""
         from confluent_kafka import KafkaException, Producer
 
@@ -97,12 +98,12 @@ class DeadLetterTopic:
         self.errors: list[tuple[Letter, Any]] = []
         self.confirmed: Counter[Position] = Counter()
         self.in_flight = 0
-        self.servers = {"bootstrap.servers": broker}
+        self.servers = kafka.client()
         self.client = Producer(SETTINGS | self.servers)
         try:
             error = self.topic_error()
         except KafkaException as away:
-            raise UserError(f"the broker {broker} does not answer: {away.args[0].str()}.", exit_code=1) from away
+            raise UserError(f"the broker {kafka.broker} does not answer: {away.args[0].str()}.", exit_code=1) from away
         if error is not None:
             raise UserError(f"topic {topic}: {error.str()}. Create it, or let the broker create topics.", exit_code=1)
 

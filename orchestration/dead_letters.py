@@ -64,7 +64,7 @@ def send_dead_letters(workspace: Workspace) -> None:
 
 def send_run(workspace: Workspace, target: str, run_id: str, owed: list[Owed]) -> None:
     """Send the dead letters of some partitions of a run, and note it; a crash in between sends them again."""
-    topic = DeadLetterTopic(workspace.settings.kafka_broker, target)
+    topic = DeadLetterTopic(workspace.settings.kafka, target)
     wanted = {(one.topic, one.partition) for one in owed}
     rejected = as_started(workspace, run_id).pipeline.dead_letter_rejected
     confirmed, refused = topic.send(letters(workspace, run_id, wanted, with_rejected=rejected))

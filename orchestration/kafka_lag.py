@@ -1,23 +1,25 @@
 """Events that wait in a topic: the broker's end offsets against what Spark's checkpoint has committed."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from mend.runtime.errors import UserError
+from mend.runtime.kafka_access import KafkaAccess
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer
 
 TIMEOUT_SECONDS = 10.0
 ADDRESS = re.compile(r"(\w+://)?([^\s:/\[\]]+|\[[\da-fA-F:]+\]):\d{1,5}")
-CLIENT = {"group.id": "mend-monitor", "socket.timeout.ms": 5_000, "log_level": 0}
+REFUSALS = ("SASL", "SSL", "ssl")
+CLIENT: dict[str, Any] = {"group.id": "mend-monitor", "socket.timeout.ms": 5_000, "log_level": 0}
 
 
 class BrokerAway(UserError):  # noqa: N818 - it names what happened
@@ -54,13 +56,13 @@ class PartitionLag:
 
 
 def measure_lag(
-    broker: str, topic: str, checkpoint: Path, *, patience: float = TIMEOUT_SECONDS
+    kafka: KafkaAccess, topic: str, checkpoint: Path, *, patience: float = TIMEOUT_SECONDS
 ) -> tuple[PartitionLag, ...]:
     """Ask the broker; an unreachable broker or a topic that is not there is a UserError that says what to do."""
     committed = committed_offsets(checkpoint, topic)
     return tuple(
         PartitionLag(partition=partition, earliest=earliest, end=end, committed=committed.get(partition, 0))
-        for partition, (earliest, end) in broker_topic(broker, topic, patience).watermarks.items()
+        for partition, (earliest, end) in broker_topic(kafka, topic, patience).watermarks.items()
     )
 
 
@@ -71,39 +73,42 @@ def check_address(broker: str) -> None:
         raise UserError(f"KAFKA_BROKER: '{wrong[0]}' is no address. Write host:port, or several with commas between.")
 
 
-def broker_topic(broker: str, topic: str, patience: float = TIMEOUT_SECONDS) -> BrokerTopic:
+def broker_topic(kafka: KafkaAccess, topic: str, patience: float = TIMEOUT_SECONDS) -> BrokerTopic:
     """Ask the broker about a topic; one that is not there is a UserError, as is a broker that does not answer."""
-    found = {partition: (earliest, end) for partition, earliest, end in watermarks(broker, topic, patience)}
-    return BrokerTopic(watermarks=found, topic_id=topic_id(broker, topic, patience))
+    found = {partition: (earliest, end) for partition, earliest, end in watermarks(kafka, topic, patience)}
+    return BrokerTopic(watermarks=found, topic_id=topic_id(kafka, topic, patience))
 
 
 @contextmanager
-def connected(broker: str) -> "Iterator[Consumer]":
+def connected(kafka: KafkaAccess) -> "Iterator[Consumer]":
     """Open a client that only asks; what the broker refuses inside is a UserError."""
     from confluent_kafka import Consumer, KafkaException
 
-    check_address(broker)
+    check_address(kafka.broker)
+    trouble: list[str] = []
+    settings = kafka.client() | CLIENT | {"error_cb": lambda error: trouble.append(error.str())}
     try:
-        consumer = Consumer({"bootstrap.servers": broker, **CLIENT})
+        consumer = Consumer(settings)
     except KafkaException as error:
-        raise unreachable(broker, error) from error
+        raise unreachable(kafka.broker, error) from error
     try:
         yield consumer
     except KafkaException as error:
-        raise unreachable(broker, error) from error
+        raise unreachable(kafka.broker, error, trouble) from error
     finally:
         consumer.close()
 
 
-def watermarks(broker: str, topic: str, patience: float) -> list[tuple[int, int, int]]:
+def watermarks(kafka: KafkaAccess, topic: str, patience: float) -> list[tuple[int, int, int]]:
     """Return partition, earliest and end offset of every partition of a topic."""
     from confluent_kafka import TopicPartition
 
-    with connected(broker) as consumer:
+    with connected(kafka) as consumer:
         found = consumer.list_topics(topic, timeout=patience).topics[topic]
         if found.error is not None:
             raise UserError(
-                f"topic '{topic}' is not on {broker}. Create it, or correct 'topic' in the pipeline file.", exit_code=1
+                f"topic '{topic}' is not on {kafka.broker}. Create it, or correct 'topic' in the pipeline file.",
+                exit_code=1,
             )
         return [
             (partition, *consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=patience))
@@ -111,12 +116,12 @@ def watermarks(broker: str, topic: str, patience: float) -> list[tuple[int, int,
         ]
 
 
-def offsets_at(broker: str, topic: str, at: datetime, partitions: Iterable[int]) -> dict[int, int]:
+def offsets_at(kafka: KafkaAccess, topic: str, at: datetime, partitions: Iterable[int]) -> dict[int, int]:
     """Return the first offset of each partition whose record came at or after a time; its end where none did."""
     from confluent_kafka import TopicPartition
 
     millis = int(at.timestamp() * 1000)
-    with connected(broker) as consumer:
+    with connected(kafka) as consumer:
         asked = [TopicPartition(topic, one, millis) for one in partitions]
         found = {one.partition: one.offset for one in consumer.offsets_for_times(asked, timeout=TIMEOUT_SECONDS)}
         for partition, offset in found.items():
@@ -126,12 +131,12 @@ def offsets_at(broker: str, topic: str, at: datetime, partitions: Iterable[int])
     return found
 
 
-def topic_id(broker: str, topic: str, patience: float) -> str | None:
+def topic_id(kafka: KafkaAccess, topic: str, patience: float) -> str | None:
     """Return the broker's id of a topic, which changes when it is made anew; None where the broker has none."""
     from confluent_kafka import KafkaException, TopicCollection
     from confluent_kafka.admin import AdminClient
 
-    admin = AdminClient({"bootstrap.servers": broker, "socket.timeout.ms": 5_000, "log_level": 0})
+    admin = AdminClient(kafka.client() | {"socket.timeout.ms": 5_000, "log_level": 0})
     try:
         described = admin.describe_topics(TopicCollection([topic]), request_timeout=patience)[topic].result()
     except KafkaException:
@@ -139,8 +144,15 @@ def topic_id(broker: str, topic: str, patience: float) -> str | None:
     return str(described.topic_id) if described.topic_id is not None else None
 
 
-def unreachable(broker: str, error: Exception) -> BrokerAway:
-    """Say that no broker answers."""
+def unreachable(broker: str, error: Exception, trouble: Sequence[str] = ()) -> BrokerAway:
+    """Say that no broker answers; that it refuses us is the better reason, where the client heard it."""
+    refused = [one for one in trouble if any(word in one for word in REFUSALS)]
+    if refused:
+        return BrokerAway(
+            f"the broker {broker} lets nobody in with these settings ({refused[-1]}). Correct the variables KAFKA_"
+            "SECURITY_PROTOCOL, KAFKA_SASL_… and KAFKA_SSL_….",
+            exit_code=1,
+        )
     reason = error.args[0].str()
     return BrokerAway(f"no Kafka broker answers at {broker} ({reason}). Start it, or set KAFKA_BROKER.", exit_code=1)
 

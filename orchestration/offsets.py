@@ -42,7 +42,7 @@ def check_offsets(workspace: Workspace) -> Position:
     name, topic = workspace.pipeline.name, workspace.pipeline.topic
     known = known_topic(workspace)
     try:
-        found = broker_topic(workspace.settings.kafka_broker, topic)
+        found = broker_topic(workspace.settings.kafka, topic)
     except UserError as error:
         if "is not on" in str(error) and workspace.store.ledger.ends(name, topic, known.epoch):
             report(workspace, known, (), f"topic '{topic}' is gone from the broker, and it was read before", "missing")

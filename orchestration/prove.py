@@ -114,7 +114,7 @@ def asked_broker(settings: Settings, store: Store, scope: Scope) -> tuple[dict[P
     notes = []
     for pipeline, topic in sorted(topics):
         try:
-            marks = watermarks(settings.kafka_broker, topic, PATIENCE_S)
+            marks = watermarks(settings.kafka, topic, PATIENCE_S)
         except UserError as error:
             notes.append(f"the broker's offsets of {topic} are not known: {error}")
             if "no Kafka broker" in str(error):

@@ -16,10 +16,12 @@ import orjson
 import psutil
 
 from mend.runtime.redact import masked
-from mend.runtime.settings import variable
+from mend.runtime.settings import Settings, variable
 from orchestration.retuned import retuned
 from orchestration.workspace import Workspace
 
+CONFIGURATION = Path(__file__).parents[1] / "spark" / "conf"
+LOCAL_ADDRESS = "SPARK_LOCAL_IP"
 LAST_LINES = 400
 LAST_WORD = "error: "
 LONGEST = 500
@@ -148,6 +150,7 @@ def environment(workspace: Workspace) -> dict[str, str]:
         "mend_home": settings.home,
         "kafka_broker": settings.kafka_broker,
         "kafka_timeout_seconds": settings.kafka_timeout_seconds,
+        **kafka_access(settings),
         "sink_mode": str(settings.sink_mode),
         "parquet_out": settings.published,
         "spark_checkpoint_location": settings.checkpoints,
@@ -158,7 +161,25 @@ def environment(workspace: Workspace) -> dict[str, str]:
         "schema_registry_url": settings.schema_registry_url.get_secret_value(),
         "schema_registry_wait_seconds": settings.schema_registry_wait_seconds,
     }
-    return dict(os.environ) | {variable(name): str(value) for name, value in told.items()} | workspace.spark.environment
+    platform = workspace.spark.environment
+    if not settings.spark_master.startswith("local"):  # executors elsewhere have to reach the driver
+        platform = {name: value for name, value in platform.items() if name != LOCAL_ADDRESS}
+    own = {variable(name): str(value) for name, value in told.items()}
+    return {"SPARK_CONF_DIR": str(CONFIGURATION)} | dict(os.environ) | own | platform
+
+
+def kafka_access(settings: Settings) -> dict[str, object]:
+    """Return how Kafka lets us in, setting by setting; one without a value is told as empty, which is its default."""
+    return {
+        "kafka_security_protocol": settings.kafka_security_protocol,
+        "kafka_sasl_mechanism": settings.kafka_sasl_mechanism,
+        "kafka_sasl_username": settings.kafka_sasl_username,
+        "kafka_sasl_password": settings.kafka_sasl_password.get_secret_value(),
+        "kafka_ssl_ca": settings.kafka_ssl_ca or "",
+        "kafka_ssl_certificate": settings.kafka_ssl_certificate or "",
+        "kafka_ssl_key": settings.kafka_ssl_key or "",
+        "kafka_ssl_key_password": settings.kafka_ssl_key_password.get_secret_value(),
+    }
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

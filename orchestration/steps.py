@@ -60,11 +60,11 @@ class StepResult:
 
 def monitor_kafka(workspace: Workspace) -> StepResult:
     """Ask the broker how much waits; writes kafka_monitoring.json."""
-    pipeline, broker = workspace.pipeline, workspace.settings.kafka_broker
+    pipeline, settings = workspace.pipeline, workspace.settings
     at = clock.now().isoformat()
-    facts: dict[str, Any] = {"broker": broker, "topic": pipeline.topic, "timestamp": at}
+    facts: dict[str, Any] = {"broker": settings.kafka_broker, "topic": pipeline.topic, "timestamp": at}
     try:
-        lags = measure_lag(broker, pipeline.topic, workspace.layout.checkpoint(pipeline.name))
+        lags = measure_lag(settings.kafka, pipeline.topic, workspace.layout.checkpoint(pipeline.name))
     except UserError as error:
         facts |= {"status": "unhealthy", "partitions": 0, "lag": None, "error": str(error)}
         workspace.layout.write_latest("kafka_monitoring", facts)

@@ -1,13 +1,15 @@
 """What the disk refuses is one line that says what to do; and only one process works on a pipeline at a time."""
 
 import errno
+import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 from mend.runtime.errors import UserError
 from mend.runtime.locks import only_one
+from mend.runtime.settings import Settings
 from orchestration.undo import end_what_died
 from orchestration.workspace import Workspace
 
@@ -41,3 +43,22 @@ def at_work(workspace: Workspace) -> Iterator[Workspace]:
     with only_one(workspace.layout.lock(name), name) as lock:
         end_what_died(workspace)
         yield replace(workspace, lock=lock)
+
+
+@contextmanager
+def nobody_at_work(settings: Settings) -> Iterator[None]:
+    """Refuse while a run is at work on any pipeline, or a job on a checkpoint, which may be another home's."""
+    folder = settings.home / "locks"
+    known = (
+        {folder / f"{path.stem}.lock" for path in settings.pipelines.glob("*.yml")} if settings.home.exists() else set()
+    )
+    if known:
+        folder.mkdir(exist_ok=True)
+    with ExitStack() as stack:
+        for path in sorted({*folder.glob("*.lock"), *settings.checkpoints.glob("*/*.lock"), *known}):
+            try:
+                fcntl.flock(stack.enter_context(path.open("ab")), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                why = "a run is at work. Wait for its end, or stop it, and call this again."
+                raise UserError(why, exit_code=3) from error
+        yield

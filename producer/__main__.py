@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from signal import SIG_DFL, SIGINT, SIGTERM, signal
@@ -114,7 +115,7 @@ def main(  # noqa: PLR0913 - one parameter a flag
     settings = load_settings()
     kind = KINDS[events]
     options = Options(
-        broker=broker or settings.kafka_broker,
+        kafka=replace(settings.kafka, broker=broker) if broker else settings.kafka,
         topic=topic or (settings.kafka_topic if events is KindName.CUSTOMERS else kind.topic),
         start_ts=int(now().timestamp() * 1000) if start_ts is None else start_ts,
         rate=rate,
@@ -171,10 +172,10 @@ def _show(options: Options, counters: Counters, *, as_json: bool, quiet: bool) -
         reason = counters.first_error
         typer.echo(f"{counters.errors} of {counters.total_events} events were not confirmed: {reason}", err=True)
     if as_json:
-        run = {"broker": options.broker, "topic": options.topic, "format": options.form, "seed": options.seed}
+        run = {"broker": options.kafka.broker, "topic": options.topic, "format": options.form, "seed": options.seed}
         typer.echo(orjson.dumps(run | {"start_ts": options.start_ts} | counters.document()))
     elif not quiet:
-        table = Table(title=f"{escape(options.topic)} at {escape(options.broker)}", title_justify="left")
+        table = Table(title=f"{escape(options.topic)} at {escape(options.kafka.broker)}", title_justify="left")
         table.add_column("events")
         table.add_column("count", justify="right")
         for name, title in TITLES.items():

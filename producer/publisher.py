@@ -7,6 +7,7 @@ from time import monotonic
 from typing import Any
 
 from mend.runtime.errors import UserError
+from mend.runtime.kafka_access import KafkaAccess
 from mend.runtime.logging import get_logger
 from producer.anomalies import Message
 
@@ -36,17 +37,17 @@ class Publisher:
     Setting `stop` ends a `send` that waits for room; the publisher sets it itself when the client is beyond repair.
     """
 
-    def __init__(self, broker: str, topic: str, stop: Flag) -> None:
+    def __init__(self, kafka: KafkaAccess, topic: str, stop: Flag) -> None:
         """Prepare the client; nothing is sent or checked before `connect`."""
         from confluent_kafka import Producer
 
-        self._broker, self._topic, self._stop = broker, topic, stop
+        self._broker, self._topic, self._stop = kafka.broker, topic, stop
         self.counts: Counter[str] = Counter()
         self.errors = 0
         self.reason = ""
         self._connected, self._trouble = False, "no answer"
         callbacks = {"on_delivery": self._on_failure, "error_cb": self._on_trouble}
-        self._client = Producer({**SETTINGS, **callbacks, "bootstrap.servers": broker})
+        self._client = Producer(SETTINGS | callbacks | kafka.client())
 
     def connect(self) -> None:
         """Make sure that the broker answers and has the topic; else a UserError within ten seconds."""

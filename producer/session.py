@@ -9,6 +9,7 @@ from threading import Event as Flag
 from time import monotonic
 from typing import Any
 
+from mend.runtime.kafka_access import KafkaAccess
 from mend.runtime.schema_registry import RegistryAddress
 from producer.anomalies import Anomalies
 from producer.avro import default_schema_path, register_schemas
@@ -25,7 +26,7 @@ STOP_FLUSH_S = 10.0
 class Options:
     """What to send where: `start_ts` in epoch ms, `duration` in seconds, `rate` in events a second, 0: no limit."""
 
-    broker: str
+    kafka: KafkaAccess
     topic: str
     start_ts: int
     rate: float = 10.0
@@ -81,7 +82,7 @@ def produce(
     """
     stop = stop or Flag()
     if options.create:
-        create_topic(options.broker, options.topic)
+        create_topic(options.kafka, options.topic)
     registered = options.registry if options.form is Format.AVRO else None
     stream = messages(
         options.seed,
@@ -93,7 +94,7 @@ def produce(
         kind=options.kind,
         schema_ids=register_schemas(registered, options.topic, options.schema_path) if registered else None,
     )
-    publisher = Publisher(options.broker, options.topic, stop)
+    publisher = Publisher(options.kafka, options.topic, stop)
     publisher.connect()
     began = monotonic()
     for size in batches(options.rate, count=options.count, duration=options.duration, stopped=stop.wait, now=monotonic):

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from mend.runtime.errors import UserError
+from mend.runtime.kafka_access import KafkaAccess
 
 TOPICS_FILE = Path(__file__).parent.parent / "kafka" / "topics.yml"
 CREATE_TIMEOUT_S = 10.0
@@ -17,7 +18,7 @@ def declared_topics(path: Path = TOPICS_FILE) -> dict[str, dict[str, Any]]:
     return topics
 
 
-def create_topic(broker: str, topic: str) -> None:
+def create_topic(kafka: KafkaAccess, topic: str) -> None:
     """Create the topic unless it exists; one that is not declared gets the broker's default partitions."""
     from confluent_kafka import KafkaError, KafkaException
     from confluent_kafka.admin import AdminClient, NewTopic
@@ -25,9 +26,9 @@ def create_topic(broker: str, topic: str) -> None:
     layout = declared_topics().get(topic, {"partitions": -1, "replication_factor": -1, "config": {}})
     wanted = NewTopic(topic, layout["partitions"], layout["replication_factor"], config=layout["config"])
     try:
-        client = AdminClient({"bootstrap.servers": broker, "log_level": 0})
+        client = AdminClient(kafka.client() | {"log_level": 0})
         client.create_topics([wanted], request_timeout=CREATE_TIMEOUT_S)[topic].result()
     except KafkaException as error:
         reason = error.args[0]
         if reason.code() != KafkaError.TOPIC_ALREADY_EXISTS:
-            raise UserError(f"cannot create topic '{topic}' at {broker}: {reason.str()}.", exit_code=1) from error
+            raise UserError(f"cannot create topic '{topic}' at {kafka.broker}: {reason.str()}.", exit_code=1) from error

@@ -61,7 +61,7 @@ def client_options(settings: Settings) -> dict[str, str]:
     """Return how Kafka is read, whether once or as a stream; by Spark's defaults it would wait for three minutes."""
     timeout = settings.kafka_timeout_seconds * 1000
     options = {
-        "kafka.bootstrap.servers": settings.kafka_broker,
+        **{f"kafka.{name}": value for name, value in settings.kafka.java().items()},
         "failOnDataLoss": "true",
         "includeHeaders": "true",
         "kafka.default.api.timeout.ms": timeout,

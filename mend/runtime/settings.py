@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mend.runtime.errors import UserError
+from mend.runtime.kafka_access import SASL, Certificates, KafkaAccess, Login, SaslMechanism, SecurityProtocol
 from mend.runtime.redact import hide
 
 LONG_PATH = 24
@@ -54,6 +55,20 @@ class Settings(BaseSettings):
         20, ge=1, description="A Spark job that hears nothing of Kafka for so long fails, and can be tried again"
     )
     kafka_topic: str = Field("customers", description="Topic the producer writes to")
+    kafka_security_protocol: SecurityProtocol = Field(
+        SecurityProtocol.PLAINTEXT, description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL, as the broker's listener"
+    )
+    kafka_sasl_mechanism: SaslMechanism = Field(
+        SaslMechanism.SCRAM_SHA_512, description="SCRAM-SHA-512, SCRAM-SHA-256 or PLAIN, for SASL_…"
+    )
+    kafka_sasl_username: str = Field("", description="User at the broker")
+    kafka_sasl_password: SecretStr = Field(SecretStr(""), description="His password")
+    kafka_ssl_ca: Path | None = Field(
+        None, description="PEM file of the authorities that may vouch for the broker (default: the system's)"
+    )
+    kafka_ssl_certificate: Path | None = Field(None, description="PEM file of our certificate, where the broker asks")
+    kafka_ssl_key: Path | None = Field(None, description="PEM file of its key, in PKCS #8 (BEGIN PRIVATE KEY)")
+    kafka_ssl_key_password: SecretStr = Field(SecretStr(""), description="Password of that key")
     sink_mode: SinkMode | SinkClass = Field(
         SinkMode.PARQUET, description="PARQUET, SNOWFLAKE, or a sink of your own: package.module:Class"
     )
@@ -132,6 +147,24 @@ class Settings(BaseSettings):
     fault_at: str = Field(
         "", description="Rehearsal of a crash: the point at which a process kills itself (docs/operations.md)"
     )
+
+    @property
+    def kafka(self) -> KafkaAccess:
+        """How Kafka is reached; half a login or half a certificate is a UserError."""
+        protocol = self.kafka_security_protocol
+        if protocol in SASL and not self.kafka_sasl_username:
+            raise UserError(f"KAFKA_SECURITY_PROTOCOL={protocol} needs KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD.")
+        if (self.kafka_ssl_certificate is None) != (self.kafka_ssl_key is None):
+            raise UserError("KAFKA_SSL_CERTIFICATE and KAFKA_SSL_KEY go together: set both or none.")
+        password = self.kafka_sasl_password.get_secret_value()
+        login = Login(mechanism=self.kafka_sasl_mechanism, username=self.kafka_sasl_username, password=password)
+        files = Certificates(
+            ca=self.kafka_ssl_ca,
+            certificate=self.kafka_ssl_certificate,
+            key=self.kafka_ssl_key,
+            key_password=self.kafka_ssl_key_password.get_secret_value(),
+        )
+        return KafkaAccess(self.kafka_broker, protocol, login if protocol in SASL else None, files)
 
     @property
     def home(self) -> Path:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from typer.main import get_command
 
 import producer.__main__ as producer_command
@@ -19,6 +20,7 @@ from mend.runtime.pipeline_file import KEYS
 from mend.runtime.settings import Settings, variable
 from mend.store.tables import RunState
 from orchestration.check import check_pipeline
+from orchestration.health import load_watching
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -26,6 +28,7 @@ PAGES = sorted(
     key=lambda page: page.as_posix(),
 )
 README, ARCHITECTURE = ROOT / "README.md", ROOT / "docs" / "architecture.md"
+DEPLOYMENT = ROOT / "docs" / "deployment.md"
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
@@ -267,3 +270,64 @@ def test_the_example_names_its_events_as_they_arrive() -> None:
     declared = set(re.findall(r'^    \{"name": "(\w+)"', schema, re.MULTILINE))
     assert arriving - declared == {"total"}
     assert declared - arriving == {"amount", "currency"}
+
+
+def test_every_incident_is_in_the_runbook() -> None:
+    """Whoever is called finds what the incident means, where to look and what to do; no line is about nothing."""
+    matrix = yaml.safe_load((ROOT / "agent" / "decision_matrix.yml").read_text())
+    of_rules = {rule["id"] for rule in matrix["rules"] if "escalate" in rule["actions"]}
+    checks = {f"health_{name}" for name in load_watching().checks}
+    others = {
+        "decision_failed", "act_failed", "task_failure", "airflow_task_failure", "offsets_gone", "load_validation",
+        "dead_letters_unsent",
+    }  # fmt: skip
+    page = (ROOT / "docs" / "runbook.md").read_text()
+    lines = [line for line in page.splitlines() if line.startswith("| `")]
+    told = {name for line in lines for name in re.findall(r"`(\w+)`", line.split("|")[1])}
+    assert told == of_rules | checks | others
+    assert all(len([cell for cell in line.split("|") if cell.strip()]) == 4 for line in lines)
+
+
+def test_every_port_can_be_moved_as_the_document_says() -> None:
+    """The table of ports has each variable of the compose files with its default."""
+    files = (ROOT / "docker-compose.yml", ROOT / "kafka" / "docker-compose.kafka.yml")
+    opened = {
+        found for path in files for found in re.findall(r'"127\.0\.0\.1:\$\{(\w+):-(\d+)\}:\d+"', path.read_text())
+    }
+    rows = re.findall(r"^\| `(\w+)` \| (\d+) \|", section(ROOT / "docs" / "deployment.md", "Ports"), re.MULTILINE)
+    assert set(rows) == opened
+
+
+def test_the_memory_of_the_containers_is_what_the_document_says() -> None:
+    """Each service is in the table with its limit."""
+    services: dict[str, Any] = {}
+    for path in (ROOT / "docker-compose.yml", ROOT / "kafka" / "docker-compose.kafka.yml"):
+        services |= yaml.safe_load(path.read_text())["services"]
+    said: dict[str, float] = {}
+    for names, limits in re.findall(
+        r"^\| (`[^|]*`) \| ([\d., GMB]+) \|", section(DEPLOYMENT, "In containers"), re.MULTILINE
+    ):
+        sizes = [
+            float(number) * {"MB": 1, "GB": 1024}[unit] for number, unit in re.findall(r"([\d.]+) ([GM]B)", limits)
+        ]
+        said |= dict(zip(re.findall(r"`([\w-]+)`", names), sizes, strict=True))
+    limits = {name: one["mem_limit"] for name, one in services.items() if one.get("restart") != "no"}
+    assert said == {name: float(text[:-1]) * {"m": 1, "g": 1024}[text[-1]] for name, text in limits.items()}
+
+
+@pytest.mark.parametrize(
+    ("page", "words"),
+    [
+        ("security.md", "secret store|Vault|Network|TLS|At rest|In transit|ACLs|Airflow's auth manager|pii: true"),
+        (
+            "deployment.md",
+            "2 cores|16 GB|SSD|Prometheus and Grafana|spark-defaults.conf|external storage|retention",
+        ),
+        ("deployment.md", "secrets|alerting|monitoring|backup and recovery|logs|load|delivery|runbook"),
+        ("deployment.md", "Amazon MSK|Azure Event Hubs|Confluent Cloud|Disaster recovery"),
+    ],
+)
+def test_what_an_operator_must_know_is_said(page: str, words: str) -> None:
+    """Secrets, network, encryption and rights; sizing, tuning and external storage; the list before production."""
+    text = (ROOT / "docs" / page).read_text()
+    assert [word for word in words.split("|") if word not in text] == []

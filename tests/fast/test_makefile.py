@@ -41,14 +41,14 @@ def test_help_is_the_default_and_names_every_target() -> None:
         ("lint-fix", "ruff check --fix ."),
         ("debug", "mend doctor"),
         ("producer-test", "-m producer --rate 10 --duration 60 --late-rate 0.1 --drift-frequency 20"),
-        ("spark-submit", "mend step run_spark_job"),
+        ("spark-submit", "mend platform run step run_spark_job"),
         ("bench", "-m bench.all"),
-        ("reset-data", "mend reset-data"),
+        ("reset-data", "mend platform run reset-data"),
         ("acceptance", "tests/acceptance.py"),
         ("airflow", "mend airflow up"),
         ("airflow-env", "ready: .venv-airflow"),
         ("airflow-down", "mend airflow down"),
-        ("airflow-trigger", "mend airflow trigger"),
+        ("airflow-trigger", "mend platform run airflow trigger"),
     ],
 )
 def test_a_target_runs_its_command(target: str, command: str) -> None:

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from mend.runtime.kafka_access import KafkaAccess
 from producer.__main__ import run
 from producer.session import Options
 
@@ -90,5 +91,5 @@ def test_how_many_events_are_expected(
     rate: float, count: int | None, duration: float | None, expected: int | None
 ) -> None:
     """The progress bar has an end where count, or rate and duration, set one."""
-    options = Options("broker", "topic", 0, rate=rate, count=count, duration=duration)
+    options = Options(KafkaAccess("broker"), "topic", 0, rate=rate, count=count, duration=duration)
     assert options.expected == expected

@@ -2,10 +2,11 @@ from itertools import repeat
 from threading import Event as Flag
 from threading import Timer
 
+from mend.runtime.kafka_access import KafkaAccess
 from producer.anomalies import Message
 from producer.publisher import SETTINGS, Publisher
 
-NOBODY = "127.0.0.1:9"
+NOBODY = KafkaAccess("127.0.0.1:9")
 BUFFER = SETTINGS["queue.buffering.max.messages"]
 
 

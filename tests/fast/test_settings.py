@@ -8,6 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from mend.runtime.errors import UserError
+from mend.runtime.kafka_access import SaslMechanism, SecurityProtocol
 from mend.runtime.layout import Layout
 from mend.runtime.settings import (
     AirflowApiVersion,
@@ -23,6 +24,10 @@ ROOT = Path(__file__).parents[2]
 VARIABLES = {
     "MEND_HOME": "mend_home", "MEND_PIPELINES": "pipelines", "KAFKA_BROKER": "kafka_broker",
     "KAFKA_TIMEOUT_SECONDS": "kafka_timeout_seconds",
+    "KAFKA_SECURITY_PROTOCOL": "kafka_security_protocol", "KAFKA_SASL_MECHANISM": "kafka_sasl_mechanism",
+    "KAFKA_SASL_USERNAME": "kafka_sasl_username", "KAFKA_SASL_PASSWORD": "kafka_sasl_password",
+    "KAFKA_SSL_CA": "kafka_ssl_ca", "KAFKA_SSL_CERTIFICATE": "kafka_ssl_certificate", "KAFKA_SSL_KEY": "kafka_ssl_key",
+    "KAFKA_SSL_KEY_PASSWORD": "kafka_ssl_key_password",
     "KAFKA_TOPIC": "kafka_topic", "SINK_MODE": "sink_mode", "PARQUET_OUT": "parquet_out",
     "SPARK_MASTER": "spark_master",
     "SPARK_CHECKPOINT_LOCATION": "spark_checkpoint_location", "SNOWFLAKE_ACCOUNT": "snowflake_account",
@@ -95,6 +100,11 @@ VALUES: dict[str, tuple[str, Any]] = {
     "SMTP_USER": ("u",) * 2, "SMTP_PASSWORD": ("hidden", SecretStr("hidden")), "SMTP_STARTTLS": ("false", False),
     "FROM_EMAIL": ("a@b.example",) * 2, "ALERTS_FILE": ("/a.yml", Path("/a.yml")),
     "HEARTBEAT_URL": ("https://hc/1", SecretStr("https://hc/1")),
+    "KAFKA_SECURITY_PROTOCOL": ("SASL_SSL", SecurityProtocol.SASL_SSL),
+    "KAFKA_SASL_MECHANISM": ("PLAIN", SaslMechanism.PLAIN), "KAFKA_SASL_USERNAME": ("u",) * 2,
+    "KAFKA_SASL_PASSWORD": ("hidden", SecretStr("hidden")), "KAFKA_SSL_CA": ("/ca.pem", Path("/ca.pem")),
+    "KAFKA_SSL_CERTIFICATE": ("/me.pem", Path("/me.pem")), "KAFKA_SSL_KEY": ("/me.key", Path("/me.key")),
+    "KAFKA_SSL_KEY_PASSWORD": ("hidden", SecretStr("hidden")),
     "KAFKA_TIMEOUT_SECONDS": ("5", 5), "SCHEMA_REGISTRY_WAIT_SECONDS": ("5", 5.0),
     "SCHEMA_REGISTRY_URL": ("http://u:p@registry:8081", SecretStr("http://u:p@registry:8081")),
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,11 +13,13 @@ from pathlib import Path
 
 import psutil
 import pytest
+from pydantic import SecretStr
 
 from agent.context import DecisionContext
 from mend.contracts.codec import loads
 from mend.runtime import clock
 from mend.runtime.errors import UserError
+from mend.runtime.kafka_access import SecurityProtocol
 from mend.runtime.settings import SinkMode, load_settings
 from orchestration import spark_submit
 from orchestration.decision_step import decide_about_failure
@@ -88,6 +91,36 @@ def test_the_job_is_told_what_is_in_force(workspace: Workspace) -> None:
     assert told["DATABASE_URL"] == settings.store_url
     assert told["JAVA_HOME"] == "/java"
     assert told["PATH"] == os.environ["PATH"]
+
+
+def test_a_driver_of_a_cluster_is_not_told_to_be_on_loopback(workspace: Workspace) -> None:
+    """Executors on other machines call the driver back; with a local master nobody else has to reach it."""
+    here = replace(workspace, spark=SparkPlatform(environment={"SPARK_LOCAL_IP": "127.0.0.1"}))
+    settings = workspace.settings.model_copy(update={"spark_master": "spark://master:7077"})
+    assert spark_submit.environment(here)["SPARK_LOCAL_IP"] == "127.0.0.1"
+    told = spark_submit.environment(replace(here, settings=settings))
+    assert told.get("SPARK_LOCAL_IP") == os.environ.get("SPARK_LOCAL_IP")
+
+
+def test_executors_memory_is_a_line_of_a_file(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spark reads its defaults from spark/conf, unless the user has a folder of his own."""
+    folder = Path(spark_submit.environment(workspace)["SPARK_CONF_DIR"])
+    assert "spark.executor.memory" in (folder / "spark-defaults.conf").read_text()
+    monkeypatch.setenv("SPARK_CONF_DIR", "/mine")
+    assert spark_submit.environment(workspace)["SPARK_CONF_DIR"] == "/mine"
+
+
+def test_the_job_is_told_how_kafka_lets_it_in(workspace: Workspace) -> None:
+    """What is in force reaches the job, whatever its .env says; what is not set is told as empty."""
+    update = {"kafka_security_protocol": SecurityProtocol.SASL_SSL, "kafka_sasl_username": "mend",
+              "kafka_sasl_password": SecretStr("hidden"), "kafka_ssl_ca": Path("/ca.pem")}  # fmt: skip
+    told = spark_submit.environment(replace(workspace, settings=workspace.settings.model_copy(update=update)))
+    given = {name: value for name, value in told.items() if re.match("KAFKA_(SEC|SASL|SSL)", name)}
+    assert given == {
+        "KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_SASL_MECHANISM": "SCRAM-SHA-512", "KAFKA_SASL_USERNAME": "mend",
+        "KAFKA_SASL_PASSWORD": "hidden", "KAFKA_SSL_CA": "/ca.pem", "KAFKA_SSL_CERTIFICATE": "", "KAFKA_SSL_KEY": "",
+        "KAFKA_SSL_KEY_PASSWORD": "",
+    }  # fmt: skip
 
 
 def test_the_job_reads_the_checkpoint_that_the_lag_is_measured_by(workspace: Workspace) -> None:

@@ -371,6 +371,7 @@ def settings_of(home: Path, broker: str, pipelines: Path) -> Settings:
         mend_home=home,
         MEND_PIPELINES=pipelines,
         kafka_broker=broker,
+        kafka_security_protocol="PLAINTEXT",
         kafka_topic="customers",
         sink_mode=SinkMode.PARQUET,
         parquet_out=None,

@@ -21,6 +21,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from embedded.jars import Jars
 from embedded.java import Java
 from embedded.kafka_broker import KafkaBroker, create_topic
+from mend.runtime.kafka_access import KafkaAccess
 from mend.runtime.retries import retrying
 from producer.__main__ import run
 from producer.anomalies import Anomalies
@@ -107,7 +108,7 @@ def test_the_topic_holds_the_seeded_stream_to_the_byte(
 
 def test_a_customers_events_stay_in_one_partition(kafka_broker: KafkaBroker, topic: str) -> None:
     """The key decides the partition, and more than one partition is used."""
-    produce(Options(kafka_broker.bootstrap, topic, START, rate=0.0, count=5000))
+    produce(Options(KafkaAccess(kafka_broker.bootstrap), topic, START, rate=0.0, count=5000))
     keys = [{key for key, _ in partition} for partition in read(kafka_broker.bootstrap, topic)]
     assert sum(map(len, keys)) == len(set().union(*keys)) == 1000
     assert sum(map(bool, keys)) > 1
@@ -116,7 +117,11 @@ def test_a_customers_events_stay_in_one_partition(kafka_broker: KafkaBroker, top
 def test_events_of_a_run_from_now_are_on_time_and_not_from_the_future(kafka_broker: KafkaBroker, topic: str) -> None:
     """At full speed every event that is not late on purpose happened before now and less than 15 minutes ago."""
     clean = Anomalies(late=0, drift_frequency=0, missing=0)
-    produce(Options(kafka_broker.bootstrap, topic, int(time.time() * 1000), rate=0.0, count=50_000, anomalies=clean))
+    produce(
+        Options(
+            KafkaAccess(kafka_broker.bootstrap), topic, int(time.time() * 1000), rate=0.0, count=50_000, anomalies=clean
+        )
+    )
     times = [json.loads(value)["event_ts"] for _, value in flat(read(kafka_broker.bootstrap, topic))]
     assert time.time() * 1000 - 15 * 60_000 < min(times) <= max(times) <= time.time() * 1000
 
@@ -127,7 +132,7 @@ def test_the_rate_is_kept_on_a_real_clock(rate: float, kafka_broker: KafkaBroker
     sizes: list[tuple[float, int]] = []
     began = time.monotonic()
     counters = produce(
-        Options(kafka_broker.bootstrap, topic, START, rate=rate, duration=3.0),
+        Options(KafkaAccess(kafka_broker.bootstrap), topic, START, rate=rate, duration=3.0),
         progress=lambda size: sizes.append((time.monotonic() - began, size)),
     )
     assert counters.total_events == 3 * rate
@@ -218,7 +223,7 @@ def test_an_outage_loses_and_repeats_nothing(own_broker: KafkaBroker) -> None:
 
     When it stays away, stopping takes seconds, and what was not confirmed is counted as errors.
     """
-    options = Options(own_broker.bootstrap, "outage", START, rate=40_000.0, seed=3)
+    options = Options(KafkaAccess(own_broker.bootstrap), "outage", START, rate=40_000.0, seed=3)
     with in_background(options) as (stop, results, sent):
         until(lambda: sent[0] > 10_000)
         own_broker.kill()

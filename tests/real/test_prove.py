@@ -12,7 +12,10 @@ import pytest
 
 from mend.proof.prove import Proof, Scope
 from mend.runtime.pipeline_file import Retention
+from mend.store.engine import open_store
+from orchestration.backup import back_up
 from orchestration.prove import certify
+from orchestration.restore import restore
 from orchestration.steps import agent_decide, cleanup_old_data, run_data_quality, unfinished_runs, validate_load
 from orchestration.workspace import Workspace
 from producer.anomalies import Anomalies
@@ -61,6 +64,24 @@ def test_real_runs_are_certified(proven: Flow) -> None:
     ends = {partition: max(o for p, o in proven.sent if p == partition) + 1 for partition, _ in proven.sent}
     assert {one.partition: one.verified_through for one in found.partitions} == ends
     assert {one.waiting for one in found.partitions} == {0}
+
+
+def test_a_backup_is_proven_where_it_is_put_back(proven: Flow, tmp_path: Path) -> None:
+    """Every event of the real runs is proven again in another home, and the store's rows are the same."""
+    settings = proven.workspace.settings
+    back_up(settings, tmp_path / "b.tar", datetime.now(UTC))
+    second = settings.model_copy(
+        update={"mend_home": tmp_path / "second", "parquet_out": None, "spark_checkpoint_location": None,
+                "database_url": f"sqlite:///{tmp_path / 'store.db'}"}
+    )  # fmt: skip
+    restore(second, tmp_path / "b.tar")
+    with open_store(second.store_url) as store:
+        found = certify(second, store, Scope(), now=datetime.now(UTC)).proof
+        assert found.findings == ()
+        assert (found.runs, found.offsets) == (3, len(proven.sent))
+        assert {one.waiting for one in found.partitions} == {0}
+        first_file(replace(proven.workspace, settings=second), "held").unlink()
+        assert certify(second, store, Scope(), now=datetime.now(UTC)).proof.findings != ()
 
 
 def first_file(workspace: Workspace, place: str) -> Path:

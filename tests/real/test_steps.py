@@ -17,6 +17,7 @@ from cli.gather import gather
 from cli.report import write_pages
 from cli.run_facts import StepTime
 from mend.runtime.errors import UserError
+from mend.runtime.kafka_access import KafkaAccess
 from mend.store.tables import RunState
 from orchestration.audit_step import audit_staged, processed_at
 from orchestration.kafka_lag import measure_lag
@@ -254,7 +255,7 @@ def test_a_broker_that_is_away_or_wrong_is_one_line(new_flow: Callable[..., Flow
     assert (told.outcome, told.exit_code) == ("failed", 1)
     assert told.message.startswith("KAFKA_BROKER: 'localhost' is no address.")
     with pytest.raises(UserError, match=f"no Kafka broker answers at {CLOSED_PORT} .* set KAFKA_BROKER"):
-        measure_lag(CLOSED_PORT, "any", flow.workspace.layout.checkpoint("customers"), patience=0.5)
+        measure_lag(KafkaAccess(CLOSED_PORT), "any", flow.workspace.layout.checkpoint("customers"), patience=0.5)
     assert orjson.loads((flow.workspace.layout.ops / "kafka_monitoring.json").read_bytes())["status"] == "unhealthy"
 
 

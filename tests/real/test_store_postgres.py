@@ -1,17 +1,19 @@
 """The store's whole suite again, on a real PostgreSQL, and what only a server can do wrong."""
 
 import importlib.util
+import inspect
 import os
 import pwd
 import shutil
 import signal
 import socket
+import sqlite3
 import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
@@ -22,24 +24,29 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
 from mend.contracts.incident import Severity
+from mend.contracts.report import RunReport
+from mend.incidents.lifecycle import opened
 from mend.incidents.log import incident_log
 from mend.runtime.errors import UserError
 from mend.runtime.retries import retrying
 from mend.store.database import StoreUnavailable
 from mend.store.engine import Store, open_store
 from mend.store.tables import RunState
+from mend.store.transfer import copy_store
 
 AT = datetime(2024, 1, 15, 10, 0, tzinfo=UTC)
 PASSWORD = "not-to-be-shown"
 HOW_TO_GET_IT = "no PostgreSQL on this machine: apt-get install postgresql (it need not run: the test starts its own)"
-SUITE = ("engine", "runs", "ledger", "decisions", "mappings", "incidents")
+SUITE = ("store_engine", "store_runs", "store_ledger", "store_decisions", "store_mappings", "store_incidents")
+BESIDE = ("brakes", "outbox", "exposition")
+"""Suites of which some tests need nothing but a store."""
 ONLY_SQLITE = ("sqlite", "wal_mode", "waits_too_long", "takes_over", "folder", "file")
 
 
 def suite_of(name: str) -> ModuleType:
     """Load one file of the fast suite."""
-    path = Path(__file__).parents[1] / "fast" / f"test_store_{name}.py"
-    spec = importlib.util.spec_from_file_location(f"store_suite_{name}", path)
+    path = Path(__file__).parents[1] / "fast" / f"test_{name}.py"
+    spec = importlib.util.spec_from_file_location(f"suite_of_{name}", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -52,8 +59,24 @@ def shared_tests() -> Iterator[tuple[str, Any]]:
     for name in SUITE:
         for attribute, value in vars(suite_of(name)).items():
             common = attribute.startswith("test_") and not any(words in attribute for words in ONLY_SQLITE)
-            if common or (name == "incidents" and attribute in {"rows", "log"}):
+            if common or (name == "store_incidents" and attribute in {"rows", "log"}):
                 yield attribute, value
+    for name in BESIDE:
+        for attribute, value in vars(suite_of(name)).items():
+            if attribute.startswith("test_") and needs_only_a_store(value):
+                yield f"{attribute}_{name}", value
+
+
+def needs_only_a_store(test: Any) -> bool:
+    """Whether a test asks for a store and for nothing else of its own file."""
+    given = {
+        name
+        for mark in getattr(test, "pytestmark", ())
+        if mark.name == "parametrize"
+        for name in (mark.args[0].split(",") if isinstance(mark.args[0], str) else mark.args[0])
+    }
+    asked = set(inspect.signature(test).parameters)
+    return "store" in asked and asked - given <= {"store", "tmp_path", "monkeypatch", "capsys"}
 
 
 globals().update(shared_tests())
@@ -192,6 +215,42 @@ def test_the_server_is_really_used(store: Store) -> None:
         )
         types = {name: kind for name, kind in columns.all()}  # noqa: C416 - rows are no pairs to mypy
     assert (types["opened_at"], types["report"], types["batch_id"]) == ("timestamp with time zone", "json", "bigint")
+
+
+def test_a_store_moves_between_databases_and_back(store: Store, tmp_path: Path) -> None:
+    """Rows go from SQLite to PostgreSQL and back unchanged, and the server's counters go on behind them."""
+    first = tmp_path / "first.db"
+    with open_store(f"sqlite:///{first}") as small:
+        fill(small)
+        copied = copy_store(small, store)
+    assert store.brakes.open_circuit("shop", "c", "why", AT, by="me").id == 3
+    assert [one.run_id for one in store.runs.recent()] == ["run-2", "run-1", "run-0"]
+    with pytest.raises(UserError, match="the store is not empty"), open_store(f"sqlite:///{first}") as small:
+        copy_store(small, store)
+    with store.database.transaction() as connection:
+        connection.execute(text("DELETE FROM circuits WHERE id = 3"))
+    with open_store(f"sqlite:///{tmp_path / 'second.db'}") as back:
+        assert copy_store(store, back) == copied
+    assert as_sql(tmp_path / "second.db") == as_sql(first)
+
+
+def fill(store: Store) -> None:
+    """Write documents, times, texts, nulls and counted ids."""
+    for number in range(3):
+        store.runs.open_run(f"run-{number}", "orders", "q", number, AT)
+    store.runs.advance("run-1", RunState.STAGED, AT, report=RunReport(
+        total_records=3, late_records=0, dq_failures=0, schema_drift_detected=False, custom={"a": [1, None, "ü"]}
+    ))  # fmt: skip
+    for pipeline in ("orders", "customers"):
+        store.brakes.open_circuit(pipeline, "c", "why", AT, by="me")
+    incident = opened("i-1", "kind", "too many", Severity.HIGH, AT)
+    store.incidents.add(replace(incident, context={"n": 1.5, "none": None}))
+
+
+def as_sql(path: Path) -> list[str]:
+    """Return the whole file as SQL; JSON's white space is the database's own."""
+    with closing(sqlite3.connect(path)) as connection:
+        return sorted(line.replace(": ", ":").replace(", ", ",") for line in connection.iterdump() if "INSERT" in line)
 
 
 def test_a_wrong_password_is_said_without_showing_it(server: Server) -> None:
