@@ -190,7 +190,11 @@ def of_report(report: RunReport, open_storms: tuple[str, ...], limits: Limits) -
         "storms_known": known,
         "storms_over": ended_storms(report, open_storms),
         "localised": localised_segments(
-            report.segments, rows=judged_rows(report), failures=report.dq_failures, limits=limits.localisation
+            report.segments,
+            report.segment_pairs,
+            rows=judged_rows(report),
+            failures=report.dq_failures,
+            limits=limits.localisation,
         )
         if report.segments
         else (),

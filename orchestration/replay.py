@@ -174,9 +174,11 @@ def readable(decision: DecisionResult, report: RunReport) -> int:
     """Count the rows that a decision lets readers see; those of a segment are at most its failing ones."""
     if decision.rows in {Rows.HOLD, Rows.NOTHING} or report.places is None:
         return 0
-    held = {(one.column, one.value) for one in decision.hold}
+    held = {(one.column, one.value) for one in decision.hold if not one.also}
+    pairs = {((one.column, one.also.column), (one.value, one.also.value)) for one in decision.hold if one.also}
     paused = {(one.topic, one.partition) for one in decision.paused}
     aside = sum(one.failures for one in report.segments if (one.column, one.value) in held)
+    aside += sum(one.failures for one in report.segment_pairs if (one.columns, one.values) in pairs)
     aside += sum(one.places.accepted for one in report.partitions if (one.topic, one.partition) in paused)
     return max(report.places.accepted - aside, 0)
 

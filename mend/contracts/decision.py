@@ -33,12 +33,22 @@ class Rows(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SegmentFilter:
-    """A typed condition: rows of this segment value that fail a quality rule."""
+class SegmentValue:
+    """A value of a segment column."""
 
     __pydantic_config__ = STRICT
     column: str
     value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentFilter:
+    """A typed condition: rows of this segment value, with `also` of both values, that fail a quality rule."""
+
+    __pydantic_config__ = STRICT
+    column: str
+    value: str
+    also: SegmentValue | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
