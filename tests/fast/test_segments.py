@@ -1,7 +1,7 @@
 """Localised failures: found where they sit, and never in a healthy run."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import comb
 
@@ -113,6 +113,12 @@ BOTH = [segment("BR", 300, 33), segment("US", 700, 7), segment("free", 300, 33, 
 def test_a_pair_is_named_where_no_value_explains_it(failing: list[PairCount], expected: list[Ill]) -> None:
     """It must fail far more often than the other rows of either of its values, else the value is named."""
     assert blamed(Counts(BOTH, failing, 1000, 40)) == expected
+
+
+def test_a_pair_that_is_little_worse_is_not_named() -> None:
+    """With many rows it may be certain that a plan is worse than the rest of its country, and still say little."""
+    large = [replace(one, rows=1000 * one.rows, failures=1000 * one.failures) for one in BOTH]
+    assert blamed(Counts(large, [pair(("BR", "free"), 90_000, 11_700)], 1_000_000, 40_000)) == [("BR",)]
 
 
 def test_a_pair_that_leaves_another_find_untold_is_not_named() -> None:
