@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from agent import matrix as table
+from agent.conditions import ALWAYS
 from agent.context import DecisionContext, FailedTask
 from agent.foresight import prediction
 from agent.matrix import Matrix, Rule, Verdict
@@ -102,7 +103,7 @@ def judge_failure(context: DecisionContext, error: Exception) -> Judgement:
     """Decide when deciding itself failed: a person is called, and nothing is published."""
     rule = table.Rule(
         id="decision_failed",
-        when=table.AllOf(()),
+        when=ALWAYS,
         actions=(Action.ESCALATE,),
         rows=Rows.HOLD,
         severity=Severity.CRITICAL,

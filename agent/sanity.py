@@ -286,6 +286,8 @@ def other_run(asked: str | None, came: str | None) -> Anomaly | None:
 
 def stale(written: str | None, now: str, most_hours: int) -> Anomaly | None:
     """Return an anomaly when the document is older than the limit, or from a future as far away."""
+    if written is None:
+        return None
     then, today = moment(written), moment(now)
     if then is None or today is None or abs(today - then) <= timedelta(hours=most_hours):
         return None
