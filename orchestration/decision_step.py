@@ -31,6 +31,7 @@ from mend.store.tables import RunState
 from orchestration.brakes import earlier_tries, why_paused
 from orchestration.dead_letters import owe_dead_letters
 from orchestration.effects import check_rows
+from orchestration.model_watch import tell_about_model
 from orchestration.settle import held_rows, retire, settle
 from orchestration.settled_manifest import begun
 from orchestration.workspace import Workspace
@@ -90,6 +91,7 @@ def decide(workspace: Workspace, context: DecisionContext, error: str | None = N
     output = layout.run_file(context.run, "agent_decision") if context.run else layout.ops / "agent_decision.json"
     journal = store_journal(workspace.store, output, layout.ops / "decision_log.jsonl")
     decision = decide_run(context, ports, journal, adviser=adviser(workspace, context))
+    tell_about_model(workspace.store, workspace.settings.llm_provider.value, decision, clock.now())
     layout.write_latest("agent_decision", to_dict(decision))
     if Action.REMAP in decision.actions:
         write_mapping(workspace)

@@ -101,7 +101,8 @@ def test_the_beginning_and_the_end_of_an_incident_are_told(store: Store, tmp_pat
 def test_what_is_news(before: IncidentStatus | None, after: IncidentStatus, expected: AlertKind | None) -> None:
     """That a problem is there, or there again, and that it is over; nobody hears that somebody is on it."""
     incident = opened("i", "x", "bad", Severity.HIGH, AT)
-    assert news(before and replace(incident, status=before), replace(incident, status=after)) is expected
+    was = replace(incident, status=before) if before else None
+    assert news(was, replace(incident, status=after)) is expected
 
 
 def test_what_comes_again_is_told_of_the_incident_that_counts_it(store: Store, tmp_path: Path) -> None:
