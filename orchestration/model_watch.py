@@ -3,26 +3,14 @@
 from datetime import datetime
 
 from mend.contracts.alert import Alert, AlertKind, AlertSeverity
-from mend.contracts.decision import DecisionResult, Fallback
+from mend.contracts.decision import DecisionResult, model_answered
 from mend.store.engine import Store
-
-AWAY = frozenset({
-    Fallback.TIME_OUT, Fallback.UNREACHABLE, Fallback.RATE_LIMITED, Fallback.SERVER_ERROR, Fallback.REFUSED,
-    Fallback.REDIRECTED, Fallback.NOT_CONFIGURED, Fallback.FAILED,
-})  # fmt: skip
-"""What is no answer of a model, not even a bad one."""
-
-
-def answers(decision: DecisionResult) -> bool | None:
-    """Whether the model answered when it was asked about a decision, None if nobody asked it."""
-    if decision.fallback in AWAY:
-        return False
-    return None if decision.proposal is None and decision.fallback in {None, Fallback.NOT_ASKED} else True
 
 
 def tell_about_model(store: Store, provider: str, decision: DecisionResult, at: datetime) -> None:
     """Put an alert into the outbox when the model is away since this decision, or back; the decision stands anyway."""
-    answered, cause = answers(decision), cause_of(provider)
+    answered = model_answered(decision.fallback, proposed=decision.proposal is not None)
+    cause = cause_of(provider)
     told = store.outbox.head_of(cause)
     last = f"{cause}:{told.id if told else 0}"  # until the next of them is told, each is put once
     known_away = told is not None and told.alert.kind is not AlertKind.RESOLVED

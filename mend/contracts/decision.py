@@ -130,6 +130,20 @@ class Fallback(StrEnum):
     FAILED = "failed"
 
 
+NO_ANSWER = frozenset({
+    Fallback.TIME_OUT, Fallback.UNREACHABLE, Fallback.RATE_LIMITED, Fallback.SERVER_ERROR, Fallback.REFUSED,
+    Fallback.REDIRECTED, Fallback.NOT_CONFIGURED, Fallback.FAILED,
+})  # fmt: skip
+"""What is no answer of a model, not even a bad one."""
+
+
+def model_answered(fallback: Fallback | None, *, proposed: bool) -> bool | None:
+    """Whether the model answered when it was asked about a decision, None if nobody asked it."""
+    if fallback in NO_ANSWER:
+        return False
+    return True if proposed or fallback not in {None, Fallback.NOT_ASKED} else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
     """What a model proposes. `offer` numbers the rename that a person shall be offered, from 1."""

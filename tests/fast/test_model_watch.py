@@ -11,11 +11,11 @@ from agent.decide import decide
 from agent.matrix_file import load_matrix
 from agent.testing import scenario
 from mend.contracts.alert import AlertKind, AlertSeverity
-from mend.contracts.decision import Action, DecisionResult, Fallback, Proposal
+from mend.contracts.decision import Action, DecisionResult, Fallback, Proposal, model_answered
 from mend.runtime.settings import load_settings
 from mend.store.engine import Store, open_store
 from orchestration.decision_step import decide_about_failure
-from orchestration.model_watch import answers, tell_about_model
+from orchestration.model_watch import tell_about_model
 from orchestration.workspace import open_workspace
 from tests.fast.test_outbox import Desk
 
@@ -49,7 +49,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 )
 def test_what_counts_as_an_answer(decision: DecisionResult, *, expected: bool | None) -> None:
     """A bad answer is one; a call that brought nothing is none; who was not asked says nothing about itself."""
-    assert answers(decision) is expected
+    assert model_answered(decision.fallback, proposed=decision.proposal is not None) is expected
 
 
 def test_the_model_is_told_to_be_away_once_and_back_once(store: Store) -> None:
