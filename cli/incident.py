@@ -30,7 +30,7 @@ def ls(  # noqa: PLR0913, PLR0917 - each is a filter of the command
     kind: Annotated[str | None, typer.Option("--type", help="Only incidents of this type.")] = None,
     run: Annotated[str | None, typer.Option(help="Only incidents about this run.")] = None,
     folded: Annotated[bool, typer.Option("--all", "-a", help="Also what is folded into others.")] = False,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many at most.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", "-n", "-k", min=1, help="How many at most.")] = 50,
     as_json: Json = False,
 ) -> None:
     """List incidents, newest first; what recurs or follows from one is counted in it.
@@ -60,6 +60,45 @@ def ls(  # noqa: PLR0913, PLR0917 - each is a filter of the command
     from cli.incident_view import listed
 
     show_on_terminal(listed(chosen[:limit], len(chosen), now()))
+
+
+@cli.command()
+def fingerprint(
+    message: Annotated[
+        str | None, typer.Option("--message", "-m", help="The error. Without it, stdin is read.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say what makes an error the same problem as others, what kind it is, and whether another try may help.
+
+    Ids, numbers, offsets, times and addresses do not count. Nothing is stored.
+
+    [dim]Examples:[/dim] mend incident fingerprint -m "Connection to node -1 refused" --json · tail -40 spark.log |
+    mend incident fingerprint
+    """
+    import sys
+
+    from mend.incidents.classes import classify
+    from mend.incidents.fingerprint import fingerprint as mark
+    from mend.incidents.fingerprint import masked
+
+    text = sys.stdin.read() if message is None else message
+    found = classify(text)
+    told = {
+        "fingerprint": mark(text),
+        "cause": found.signs if found.signs != "none" else "unknown",
+        "category": found.kind.value,
+        "retriable": found.retriable,
+        "lasting": found.lasting.value,
+        "part": found.part.value,
+        "side": found.side.value,
+        "masked": masked(text),
+    }
+    if as_json:
+        echo(told)
+        return
+    for name, value in told.items():
+        typer.echo(f"{name:<12} {value}")
 
 
 @cli.command()
@@ -148,7 +187,7 @@ def reopen(incident: Id, note: Note = "", as_json: Json = False) -> None:
 @cli.command()
 def similar(
     incident: Id,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many at most.")] = 5,
+    limit: Annotated[int, typer.Option("--limit", "-n", "-k", min=1, help="How many at most.")] = 5,
     as_json: Json = False,
 ) -> None:
     """Show incidents like this one, and what ended them, the most useful first.
