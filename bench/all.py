@@ -18,6 +18,7 @@ from bench import (
     latency,
     matrix_check,
     orders,
+    outbox,
     producer,
     prove,
     raw_read,
@@ -45,6 +46,7 @@ BENCHES: tuple[Callable[[Wish], dict[str, Any]], ...] = (
     empty_run.measure,
     latency.measure,
     fingerprints.measure,
+    outbox.measure,
 )
 
 
