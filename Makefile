@@ -17,9 +17,12 @@ PARALLEL = -n 2 --dist loadfile --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
+CORE_TESTS := codec context core decision_agent envelope explain lifecycle matrix quality_summary segments signals unknown
+
 .PHONY: help demo setup install-deps dev-setup test test-fast test-agent test-dq test-spark test-coverage fmt lint \
   lint-fix ci-test quick-start up up-kafka down down-v logs logs-airflow logs-kafka logs-spark logs-producer status \
-  monitor validate docs airflow airflow-env airflow-down airflow-trigger debug chaos property bench acceptance producer-test spark-submit reset-data clean lock
+  monitor validate docs airflow airflow-env airflow-down airflow-trigger coverage-core debug chaos property bench \
+  acceptance producer-test spark-submit reset-data clean lock
 
 help: ## this list
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -44,6 +47,10 @@ test-fast: $(VENV)/dev ## the pure part, in seconds
 
 test-agent: $(VENV)/dev ## decisions
 	@$(PYTEST) -m agent
+
+coverage-core: $(VENV)/dev ## the decision core: fails unless its tests take every branch
+	@$(BIN)/coverage run --rcfile=tests/core.coveragerc -m pytest $(CORE_TESTS:%=tests/fast/test_%.py)
+	@$(BIN)/coverage report --rcfile=tests/core.coveragerc
 
 test-dq: $(VENV)/dev ## rules and audit
 	@$(PYTEST) -m dq

@@ -9,9 +9,10 @@ from types import NoneType
 from typing import Any, get_args, get_type_hints
 
 from agent.causes import Cause
+from agent.conditions import CUSTOM, AllOf, AnyOf, Condition, When, conditions, expected_value, holds
 from agent.diagram import Cell, Diagrams, Node
 from agent.limits import LIMIT_KINDS, Limits
-from agent.matrix import CUSTOM, AllOf, AnyOf, Condition, Matrix, When, conditions, expected_value, holds
+from agent.matrix import Matrix
 from agent.matrix_file import bare, signal_kind_of, words_of
 from agent.phrases import worded
 from agent.possible import ORDERS, invariants

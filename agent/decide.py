@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from agent import matrix as table
+from agent.conditions import ALWAYS
 from agent.context import DecisionContext, FailedTask
 from agent.foresight import prediction
 from agent.matrix import Matrix, Rule, Verdict
@@ -76,7 +77,7 @@ def judge(context: DecisionContext, matrix: Matrix) -> Judgement:
     signals = signals_of(context, matrix.limits)
     verdict = table.decide(signals, matrix)
     excepted = any(rule.rows is Rows.PUBLISH_EXCEPT_SEGMENT for rule in verdict.rules)
-    hold = tuple(SegmentFilter(column=one.column, value=one.value) for one in signals.localised if excepted)
+    hold = tuple(one.filter for one in signals.localised if excepted)
     decision = result(context, verdict, hold, matrix.version, paused(verdict, signals))
     acts = plan(context, verdict, decision, signals)
     return Judgement(context=context, verdict=verdict, decision=decision, acts=acts, signals=signals)
@@ -102,7 +103,7 @@ def judge_failure(context: DecisionContext, error: Exception) -> Judgement:
     """Decide when deciding itself failed: a person is called, and nothing is published."""
     rule = table.Rule(
         id="decision_failed",
-        when=table.AllOf(()),
+        when=ALWAYS,
         actions=(Action.ESCALATE,),
         rows=Rows.HOLD,
         severity=Severity.CRITICAL,
@@ -255,7 +256,7 @@ def quarantines(decision: DecisionResult, verdict: Verdict) -> Iterator[Act]:
         if Action.QUARANTINE not in rule.actions:
             continue
         in_segments = rule.rows is Rows.PUBLISH_EXCEPT_SEGMENT
-        segments = [{"column": one.column, "value": one.value} for one in decision.hold] if in_segments else []
+        segments = [written(one) for one in decision.hold] if in_segments else []
         partitions = [codec.to_dict(one) for one in decision.paused] if about_storms(rule) else []
         source = f"staging/run={run}" if segments or partitions else f"quarantine/run={run}"
         named = {"partitions": partitions} if partitions else {}
@@ -264,6 +265,11 @@ def quarantines(decision: DecisionResult, verdict: Verdict) -> Iterator[Act]:
             target=rule.id,
             params={"filter_condition": segments, "source_path": source, "reason": rule.id, **named},
         )
+
+
+def written(segment: SegmentFilter) -> dict[str, Any]:
+    """Return a segment as a tool's parameter."""
+    return {name: value for name, value in codec.to_dict(segment).items() if value is not None}
 
 
 def calls(decision: DecisionResult, verdict: Verdict) -> Iterator[Act]:

@@ -4,8 +4,9 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
+from agent.conditions import AllOf
 from agent.decide import Act, Judgement, plan, reasoning
-from agent.matrix import AllOf, Rule, united
+from agent.matrix import Rule, united
 from agent.phrases import clean, quoted
 from mend.contracts import codec
 from mend.contracts.codec import ContractError

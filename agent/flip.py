@@ -7,17 +7,8 @@ from fractions import Fraction
 from math import ceil, floor, inf, nextafter
 from typing import Any
 
-from agent.matrix import (
-    CUSTOM,
-    Condition,
-    Matrix,
-    Verdict,
-    comparable,
-    conditions,
-    decide,
-    expected_value,
-    signal_value,
-)
+from agent.conditions import CUSTOM, Condition, comparable, conditions, expected_value, signal_value
+from agent.matrix import Matrix, Verdict, decide
 from agent.matrix_file import signal_types
 from agent.phrases import worded
 from agent.sanity import Anomaly, Problem

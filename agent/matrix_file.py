@@ -9,8 +9,9 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from agent.conditions import COMPARE, CUSTOM, KNOWN, NEVER, AllOf, AnyOf, Condition, When, facts
 from agent.limits import LIMIT_KINDS, NEEDED_LIMITS, Limits, limit_value
-from agent.matrix import COMPARE, CUSTOM, KNOWN, NEVER, AllOf, AnyOf, Call, Condition, Matrix, Rule, When, facts
+from agent.matrix import Call, Matrix, Rule
 from agent.sanity import Anomaly, Problem
 from agent.signals import Signals
 from mend.contracts.decision import Action, Rows

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from agent.caution import NOTHING, Outcome, outcome, together
 from agent.cells import Space, is_number, space_of
+from agent.conditions import CUSTOM, KNOWN, Condition, conditions
 from agent.diagram import Cell, Node
-from agent.matrix import CUSTOM, EXCEPTED, KNOWN, Condition, Matrix, Rule, conditions, decide, unjudged
+from agent.matrix import EXCEPTED, Matrix, Rule, decide, unjudged
 from agent.possible import invariants
 from mend.contracts.decision import Rows
 

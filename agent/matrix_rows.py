@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from itertools import combinations, permutations
 
 from agent.caution import outcome
+from agent.conditions import KNOWN, conditions, expected_value
 from agent.diagram import Node
-from agent.matrix import KNOWN, Matrix, Rule, conditions, expected_value
+from agent.matrix import Matrix, Rule
 from agent.matrix_proof import Example, Finding, Proof, at_level, numeric, unlike
 from agent.possible import invariants
 

@@ -6,8 +6,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from agent.conditions import CUSTOM
 from agent.context import DecisionContext, History, context_from
-from agent.matrix import CUSTOM, Matrix, Verdict, decide
+from agent.matrix import Matrix, Verdict, decide
 from agent.matrix_file import bare, expect, signal_kind, word
 from agent.sanity import Anomaly, Problem
 from agent.signals import Signals, signals_of

@@ -168,26 +168,14 @@ def decision_figures(decided: Sequence[DecisionResult]) -> Decided:
 
 def model_use(decided: Sequence[DecisionResult]) -> ModelUse:
     """Count what came of proposals."""
-    proposals = [(one, proposed) for one in decided if (proposed := proposal_of(one)) is not None]
+    proposals = [(one, one.proposal.action) for one in decided if one.proposal]
     followed = sum(one.decided_by == "model" or proposed in one.actions for one, proposed in proposals)
     return ModelUse(
         proposals=len(proposals),
         followed=followed,
         agreement=share(followed, len(proposals)),
-        fallbacks=ranked(why for one in decided if (why := fallback_of(one)) is not None),
+        fallbacks=ranked(one.fallback.value for one in decided if one.fallback),
     )
-
-
-def proposal_of(decision: DecisionResult) -> Action | None:
-    """Return the action that a model proposed."""
-    proposal = getattr(decision, "proposal", None)
-    return proposal.action if proposal else None
-
-
-def fallback_of(decision: DecisionResult) -> str | None:
-    """Return why the rules decided although a model is configured."""
-    fallback = getattr(decision, "fallback", None)
-    return str(fallback) if fallback else None
 
 
 def remedies(

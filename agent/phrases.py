@@ -11,7 +11,9 @@ MOST_NAMES = 5
 
 def clean(text: object, longest: int = LONGEST) -> str:
     """Return foreign text as one printable line of at most `longest` characters."""
-    shown = "".join(char if char.isprintable() else "\ufffd" for char in " ".join(str(text).split()))
+    shown = " ".join(str(text).split())
+    if not shown.isprintable():
+        shown = "".join(char if char.isprintable() else "\ufffd" for char in shown)
     return shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from agent.matrix import AllOf, AnyOf, Condition, When
+from agent.conditions import ALWAYS, AllOf, AnyOf, Condition, When
 
 ZERO = Fraction(0)
 
@@ -120,7 +120,6 @@ def invariants() -> tuple[Invariant, ...]:
     )  # fmt: skip
 
 
-ALWAYS = AllOf(())
 FAILED = equal("job_status", "failed")
 
 

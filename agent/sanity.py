@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from agent.phrases import clean, quoted
+from agent.phrases import clean, listed, quoted
 from mend.contracts.codec import STRICT
 from mend.contracts.drift import AddedField, RemovedField, RetypedField
 from mend.contracts.quality import ExpectationResult, QualityResults, QualitySummary, SuiteResult
@@ -67,6 +67,7 @@ def report_contradictions(report: RunReport) -> Iterator[str]:
     yield from places_not_adding_up(report)
     yield from wrong_rates(report)
     yield from wrong_segments(report)
+    yield from wrong_pairs(report)
     yield from wrong_drift(report)
     yield from wrong_times(report)
 
@@ -123,6 +124,22 @@ def wrong_segments(report: RunReport) -> Iterator[str]:
             yield f"the segments of {quoted(column)} hold {many} rows of {report.total_records}"
         if failures[column] > report.dq_failures:
             yield f"{quoted(column)}: {failures[column]} failures in the segments, dq_failures is {report.dq_failures}"
+
+
+def wrong_pairs(report: RunReport) -> Iterator[str]:
+    """Find pairs of segments that hold more than the run does."""
+    for one in report.segment_pairs:
+        if one.failures > one.rows:
+            yield f"the pair {listed(map(quoted, one.values))} has {one.failures} failures in {one.rows} rows"
+    pairs = Counter((one.columns, one.values) for one in report.segment_pairs)
+    for (_, values), many in pairs.items():
+        if many > 1:
+            yield f"the pair {listed(map(quoted, values))} is listed {many} times"
+    for columns in {one.columns for one in report.segment_pairs}:
+        of = [one for one in report.segment_pairs if one.columns == columns]
+        rows, failures = sum(one.rows for one in of), sum(one.failures for one in of)
+        if rows > report.total_records or failures > report.dq_failures:
+            yield f"the pairs of {listed(map(quoted, columns))} hold {rows} rows, {failures} failing: more than the run"
 
 
 def wrong_drift(report: RunReport) -> Iterator[str]:
@@ -269,6 +286,8 @@ def other_run(asked: str | None, came: str | None) -> Anomaly | None:
 
 def stale(written: str | None, now: str, most_hours: int) -> Anomaly | None:
     """Return an anomaly when the document is older than the limit, or from a future as far away."""
+    if written is None:
+        return None
     then, today = moment(written), moment(now)
     if then is None or today is None or abs(today - then) <= timedelta(hours=most_hours):
         return None

@@ -24,7 +24,7 @@ from agent.sanity import (
 from agent.segments import Localised, localised_segments
 from agent.storms import StormyPartition, ended_storms, known_storms, new_storms
 from mend.contracts.drift import Drift, RenameCandidate
-from mend.contracts.quality import ExpectationResult, QualityResults
+from mend.contracts.quality import ExpectationResult, QualityResults, QualitySummary
 from mend.contracts.report import RunReport
 
 
@@ -190,7 +190,11 @@ def of_report(report: RunReport, open_storms: tuple[str, ...], limits: Limits) -
         "storms_known": known,
         "storms_over": ended_storms(report, open_storms),
         "localised": localised_segments(
-            report.segments, rows=judged_rows(report), failures=report.dq_failures, limits=limits.localisation
+            report.segments,
+            report.segment_pairs,
+            rows=judged_rows(report),
+            failures=report.dq_failures,
+            limits=limits.localisation,
         )
         if report.segments
         else (),
@@ -198,9 +202,12 @@ def of_report(report: RunReport, open_storms: tuple[str, ...], limits: Limits) -
     }
 
 
+NOTHING = Fraction(0)
+
+
 def share(part: int, total: int) -> Fraction | None:
     """Return an exact share; unknown where there is nothing to have a share of."""
-    return Fraction(part, total) if total else None
+    return (Fraction(part, total) if part else NOTHING) if total else None
 
 
 def judged_rows(report: RunReport) -> int:
@@ -231,10 +238,14 @@ def audit(quality: QualityResults, dq_failures: int, limits: Limits) -> Audit:
         return Audit.UNKNOWN
     failures = summary.failure_count - failed_warnings(quality)
     untold = failures - sum(one.verdict == "fail" and one.severity == "quality" for one in results)
-    too_many = Fraction(untold, summary.total_expectations) > limits.audit_failure_threshold
-    if untold and (too_many or quality.verdict == "fail" or not dq_failures):
+    if untold and (quality.verdict == "fail" or not dq_failures or too_many(untold, summary, limits)):
         return Audit.FAILED
     return Audit.QUALITY_FAILED if failures else Audit.PASS
+
+
+def too_many(failures: int, summary: QualitySummary, limits: Limits) -> bool:
+    """Whether more expectations failed than is acceptable."""
+    return Fraction(failures, summary.total_expectations) > limits.audit_failure_threshold
 
 
 def explained(drift: Drift | None) -> int:

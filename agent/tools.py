@@ -99,17 +99,19 @@ def order_is_kept(ports: Ports, result: ToolResult, **_others: Any) -> tuple[boo
 @tool
 def quarantine_records(
     ports: Ports,
-    filter_condition: Sequence[Mapping[str, str]],
+    filter_condition: Sequence[Mapping[str, Any]],
     source_path: str,
     reason: str = "data_quality_failure",
     partitions: Sequence[Mapping[str, Any]] = (),
 ) -> ToolResult:
-    """Order the publishing to set aside the failing rows of segments {column, value}; of none: the rejected rows.
+    """Order the publishing to set aside the failing rows of segments {column, value, also}; of none: the rejected rows.
+
+    `also` {column, value} is the other value of a pair.
 
     All rows of `partitions` {topic, partition} are set aside.
     """
     segments = tuple(codec.parse(SegmentFilter, dict(one)) for one in filter_condition)
-    places = " or ".join(f"{clean(one.column)} = {quoted(one.value)}" for one in segments)
+    places = " or ".join(place(one) for one in segments)
     whole = tuple(codec.parse(PartitionFilter, dict(one)) for one in partitions)
     of_partitions = f"the row is of {listed(partition_name(one.topic, one.partition) for one in whole)}"
     otherwise = of_partitions if whole else "the row is rejected"
@@ -124,6 +126,13 @@ def quarantine_records(
     )
     path = ports.quarantine.record(order)
     return done(ports, f"rows to set aside: {order.filter_condition}", quarantine_path=path)
+
+
+def place(segment: SegmentFilter) -> str:
+    """Return the condition of a segment in words."""
+    words = f"{clean(segment.column)} = {quoted(segment.value)}"
+    also = segment.also
+    return f"{words} and {clean(also.column)} = {quoted(also.value)}" if also else words
 
 
 @tool

@@ -62,17 +62,13 @@ def store_ports(
     `contract` are the pipeline's own fields, the first version of its mapping; values of `pii` columns are in no
     incident. `error` is what the job said that failed, `run_id` what is decided about.
     """
+    from agent.adapters.notices import OutboxNotices
     from agent.adapters.store import StoreActs, StoreCircuit, StoreIncidents, StoreMappings
-    from agent.adapters.telling import OutboxNotices, TellingIncidents
     from mend.incidents.log import incident_log
 
     return Ports(
-        incidents=TellingIncidents(
-            StoreIncidents(
-                incident_log(store, ops, pii=pii), {"pipeline": pipeline} | ({"error": error} if error else {})
-            ),
-            store,
-            pipeline,
+        incidents=StoreIncidents(
+            incident_log(store, ops, pii=pii), {"pipeline": pipeline} | ({"error": error} if error else {})
         ),
         mappings=StoreMappings(store.mappings, pipeline, contract, run_id, store.trials),
         quarantine=FileQuarantine(ops.parent / "quarantine"),

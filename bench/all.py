@@ -19,6 +19,7 @@ from bench import (
     latency,
     matrix_check,
     orders,
+    outbox,
     producer,
     prove,
     raw_read,
@@ -49,6 +50,7 @@ BENCHES: tuple[Callable[[Wish], dict[str, Any]], ...] = (
     latency.measure,
     fingerprints.measure,
     undo.measure,
+    outbox.measure,
 )
 
 

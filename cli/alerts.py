@@ -98,6 +98,43 @@ def retry(
     typer.echo(f"due now: {many}; send them with: mend alerts send")
 
 
+@cli.command()
+def digest(
+    since: Annotated[str, typer.Option(help="Of a length of time, such as 24h or 7d.")] = "24h",
+    send: Annotated[bool, typer.Option("--send", help="Send it by e-mail, too.")] = False,
+    as_json: JSON = False,
+) -> None:
+    """Sum up runs, decisions and incidents of some hours. Exit code 1: it could not be sent yet (it is tried again).
+
+    [dim]Examples:[/dim] mend alerts digest · 0 7 * * * mend alerts digest --since 24h --send
+    """
+    from datetime import timedelta
+
+    import orjson
+
+    from cli.prove import start
+    from mend.alerts.wiring import courier_of
+    from mend.contracts.codec import to_dict
+    from mend.incidents.log import incident_log
+    from mend.runtime.clock import now
+    from mend.runtime.layout import Layout
+    from orchestration.digest import as_alert, send_digest
+    from orchestration.digest import digest as sum_up
+
+    until = now()
+    with opened() as (settings, store):
+        found = sum_up(store, incident_log(store, Layout(settings).ops), start(since, until), until)
+        alert, failed = as_alert(found), 0
+        if send:
+            send_digest(store, found)
+            failed = courier_of(settings, store).work(timedelta(seconds=LONGEST_PASS)).failed
+    if as_json:
+        typer.echo(orjson.dumps(to_dict(alert)).decode())
+    else:
+        typer.echo("\n".join([alert.title, alert.message, *(f"{name}: {fact}" for name, fact in alert.facts.items())]))
+    raise typer.Exit(1 if failed else 0)
+
+
 @cli.command("test")
 def try_out(
     severity: Annotated[str, typer.Option(help="info, warning, error or critical.")] = "info", as_json: JSON = False

@@ -49,7 +49,7 @@ def ls(
 
 @cli.command(name="show")
 def show_one(name: Name, as_json: Json = False) -> None:
-    """Show a decision: what decided, what was done and found, what comes next.
+    """Show a decision: what decided, what was done and found, what would have flipped it, what comes next.
 
     [dim]Examples:[/dim] mend decision show customers-1a2b3c4d-000007 · mend decision show 12 --json
     """
@@ -57,7 +57,7 @@ def show_one(name: Name, as_json: Json = False) -> None:
 
     from cli.decision_view import Told, told
     from cli.gather import with_acts
-    from orchestration.replay import found
+    from orchestration.replay import explained, found
 
     with opened() as (layout, store):
         known = found(store, name)
@@ -67,9 +67,11 @@ def show_one(name: Name, as_json: Json = False) -> None:
         if done.evidence_hash != known.result.evidence_hash:  # the file is of another decision
             done = known.result
         people = store.brakes.approvals(known.run_id) if known.run_id else ()
-        facts = Told(recorded=known, done=done, state=run.state.value if run else None, people=people)
+        state, why = run.state.value if run else None, explained(layout, known)
+    facts = Told(recorded=known, done=done, state=state, people=people, why=why)
     if as_json:
-        show_json({"id": known.id, **plain(done), "state": facts.state, "people": [asdict(one) for one in people]})
+        more = {"state": state, "people": [asdict(one) for one in people], "explanation": asdict(why) if why else None}
+        show_json({"id": known.id, **plain(done), **more})
     else:
         show(told(facts))
 

@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from agent.explain import Explanation
 from agent.phrases import clean
 from cli.wording import clip, count
 from mend.contracts.decision import ActionTaken, DecisionResult
@@ -24,12 +25,13 @@ NEXT = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """What is shown of one decision."""
+    """What is shown of one decision; `why` is None where what it was made from is not kept any more."""
 
     recorded: RecordedDecision
     done: DecisionResult
     state: str | None
     people: tuple[Approval, ...]
+    why: Explanation | None
 
 
 def listing(found: Sequence[RecordedDecision]) -> RenderableType:
@@ -60,10 +62,12 @@ def lines(facts: Told) -> Iterator[str]:
     """Return a decision line by line."""
     one, done = facts.recorded, facts.done
     yield f"{name_of(one)}, {one.decided_at:%Y-%m-%d %H:%M:%S} UTC"
+    yield from happened(facts.why)
     yield f"what was decided   {' + '.join(done.actions)}; rows: {done.rows.value}"
     yield f"why                {clean(done.reasoning, 2000)}"
     yield f"rules              {', '.join(done.rules)}"
     yield f"who decided        {done.decided_by} (could have been: {', '.join(done.allowed) or '-'})"
+    yield from flipped(facts.why)
     yield f"evidence, matrix   {str(done.evidence_hash)[:12]}, {str(done.matrix_hash)[:12]}"
     for said in done.predictions:
         yield f"predicted          {said.tool}: {clean(said.effect, 400)}"
@@ -73,6 +77,22 @@ def lines(facts: Told) -> Iterator[str]:
         verb = "approved" if person.approved else "rejected"
         yield f"a person           {person.by} {verb}, {person.at:%Y-%m-%d %H:%M} UTC {clean(person.reason, 400)}"
     yield f"what happens next  {happens_next(facts)}"
+
+
+def happened(why: Explanation | None) -> Iterator[str]:
+    """Say what happened, and each fact that decided."""
+    if why is not None:
+        yield f"what happened      {why.happened}"
+        yield from (f"fact               {clean(one, 400)}" for one in why.facts)
+
+
+def flipped(why: Explanation | None) -> Iterator[str]:
+    """Say what the model added, and what would have flipped the decision."""
+    if why is None:
+        yield "explanation        what it was made from is not kept any more"
+        return
+    yield f"the model          {clean(why.model, 500)}"
+    yield from (f"otherwise          {clean(one, 400)}" for one in why.flips)
 
 
 def act_lines(act: ActionTaken) -> Iterator[str]:

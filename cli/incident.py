@@ -270,6 +270,7 @@ def stats(
 @contextmanager
 def log() -> Iterator["IncidentLog"]:
     """Open the incident log: the store, and the file beside it; a home without a store has the file alone."""
+    from mend.alerts.telling import tell_incidents
     from mend.incidents.log import incident_log
     from mend.runtime.layout import Layout
     from mend.runtime.settings import load_settings
@@ -283,6 +284,8 @@ def log() -> Iterator["IncidentLog"]:
     except StoreUnavailable as error:
         typer.echo(f"note: {error} Shown is what was kept meanwhile in {ops}.", err=True)
         store = None
+    if store:
+        tell_incidents(store)
     try:
         yield incident_log(store, ops)
     finally:

@@ -8,7 +8,8 @@ from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from agent.matrix import AllOf, AnyOf, Matrix, Rule, When
+from agent.conditions import AllOf, AnyOf, When
+from agent.matrix import Matrix, Rule
 from agent.matrix_proof import Example, Finding
 from agent.matrix_scenarios import Result
 from agent.phrases import worded

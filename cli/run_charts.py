@@ -182,7 +182,7 @@ def segment_groups(run: RunFacts) -> tuple[SegmentGroup, ...]:
 
 def segment_group(run: RunFacts, column: str, counts: tuple[SegmentCount, ...]) -> SegmentGroup:
     """Return the bars of one segment column, scaled to its worst value."""
-    localised = {each.value for each in run.decision.hold if each.column == column}
+    localised = {each.value for each in run.decision.hold if each.column == column and not each.also}
     worst = sorted(counts, key=lambda each: (each.value not in localised, -rate(each), -each.rows))
     shown, rest = worst[:VALUES_SHOWN], worst[VALUES_SHOWN:]
     widest = max((rate(each) for each in shown), default=0) or 1

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from cli.wording import NOT_KNOWN, clip, count, duration, first_sentence, plural, share
-from mend.contracts.decision import DecisionResult, Rows, SegmentFilter
+from mend.contracts.decision import DecisionResult, Rows, SegmentFilter, SegmentValue
 from mend.contracts.quality import ExpectationResult, QualityResults
 from mend.contracts.report import PartitionRange, Places, RunReport, SegmentCount
 
@@ -100,7 +100,9 @@ def prefixes(path: str) -> set[str]:
 
 def public(run: RunFacts, text: str) -> str:
     """Return text without the personal values that the run's segments and conditions name."""
-    places: tuple[SegmentCount | SegmentFilter, ...] = (*run.report.segments, *run.decision.hold)
+    places: tuple[SegmentCount | SegmentFilter | SegmentValue, ...] = (
+        *run.report.segments, *run.decision.hold, *(one.also for one in run.decision.hold if one.also)
+    )  # fmt: skip
     values = {place.value for place in places if place.value and is_private(run, place.column)}
     if not values:
         return text
@@ -252,8 +254,13 @@ def outcome(run: RunFacts) -> tuple[str, Tone]:
     if run.decision.rows is not Rows.PUBLISH_EXCEPT_SEGMENT or len(run.decision.hold) != 1:
         return headline, tone
     (held,) = run.decision.hold
-    value = MASKED if is_private(run, held.column) else clip(held.value, 30)
-    return f"Published, except failing rows of {clip(held.column, 30)} {value}", tone
+    values = (one for one in (held, held.also) if one)
+    return f"Published, except failing rows of {' and '.join(named(run, one) for one in values)}", tone
+
+
+def named(run: RunFacts, segment: SegmentFilter | SegmentValue) -> str:
+    """Return a segment's column and value, masked where it is personal."""
+    return f"{clip(segment.column, 30)} {MASKED if is_private(run, segment.column) else clip(segment.value, 30)}"
 
 
 def worse(one: Tone, other: Tone) -> Tone:

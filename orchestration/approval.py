@@ -16,18 +16,20 @@ from mend.contracts.task_event import Assessment, Diagnosis, Effect, Strategy
 from mend.runtime import clock
 from mend.runtime.errors import UserError
 from mend.store.task_events import KeptEvent
+from orchestration.brakes import refuse_pause
 from orchestration.decision_step import contract_fields, history
 from orchestration.workspace import Workspace
 
 
 def approve(workspace: Workspace, event_id: str, by: str) -> KeptEvent:
-    """Do what waits for a person, in that person's name. Refused where nothing waits."""
+    """Do what waits for a person, in that person's name. Refused where nothing waits, and while a pause holds."""
     kept = workspace.store.task_events.get(event_id)
     if kept is None:
         raise UserError(f"no event '{event_id}'. See the known ones with: mend event ls")
     known = kept.answer
     if known is None or known.diagnosis is None or not known.waits:
         raise UserError(f"{event_id}: nothing waits for approval. See: mend event show {event_id}", exit_code=3)
+    refuse_pause(workspace)
     decision = carried_out(workspace, kept, (known.assessment, known.diagnosis), by)
     failed = [one for one in decision.actions_taken if not one.result.success]
     if failed:

@@ -1,9 +1,9 @@
 """What keeps a pipeline from going on: an open circuit, a pause, and tries that did not help."""
 
-import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from mend.incidents.fingerprint import fingerprint
 from mend.runtime import clock
 from mend.runtime.errors import UserError
 from mend.store.runs import Failure
@@ -12,8 +12,6 @@ from orchestration.workspace import Workspace
 REFUSED = 3
 WINDOW = timedelta(hours=1)
 """Tries for one cause are counted over so long."""
-OWN = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8}-[0-9a-f-]{27}|\d+", re.IGNORECASE)
-"""What two errors of one cause differ in: ids, addresses, numbers."""
 
 
 def refuse_open_circuit(workspace: Workspace) -> None:
@@ -36,13 +34,9 @@ def why_paused(workspace: Workspace) -> str | None:
 def earlier_tries(failures: Sequence[Failure], error: str, *, now: datetime, since: datetime | None) -> int:
     """Count the failures of one cause within an hour, without the newest; what a person has closed counts no more."""
     begin = max(one for one in (now - WINDOW, since) if one)
-    same = [one for one in failures if one.at > begin and same_cause(one.error, error)]
+    cause = fingerprint(error)
+    same = [one for one in failures if one.at > begin and fingerprint(one.error) == cause]
     return max(len(same) - 1, 0)
-
-
-def same_cause(one: str, other: str) -> bool:
-    """Whether two errors say the same, but for ids and numbers."""
-    return OWN.sub("#", one) == OWN.sub("#", other)
 
 
 def refuse_pause(workspace: Workspace) -> None:

@@ -38,6 +38,7 @@ from orchestration.brakes import earlier_tries, why_paused
 from orchestration.dead_letters import owe_dead_letters
 from orchestration.effects import check_rows
 from orchestration.mapping_file import write_mapping
+from orchestration.model_watch import tell_about_model
 from orchestration.plans import given_answer, hash_of
 from orchestration.settle import held_rows, retire, settle
 from orchestration.settled_manifest import begun
@@ -127,6 +128,7 @@ def decide(
     journal = store_journal(workspace.store, output, layout.ops / "decision_log.jsonl")
     decision = decide_run(context, ports, journal, adviser=adviser(workspace, context))
     note_remedies(workspace, run_key(context), decision)
+    tell_about_model(workspace.store, workspace.settings.llm_provider.value, decision, clock.now())
     layout.write_latest("agent_decision", to_dict(decision))
     if Action.REMAP in decision.actions:
         write_mapping(workspace)

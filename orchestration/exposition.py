@@ -15,6 +15,7 @@ import orjson
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from mend.runtime import clock
 from mend.store.database import StoreUnavailable
 from mend.store.engine import Store
 from mend.store.measures import SettledRuns
@@ -36,6 +37,7 @@ class Tally:
     deciders: Counter[str] = field(default_factory=Counter)
     escalated: int = 0
     model_asked: int = 0
+    model_answers: bool | None = None
 
     def go_on(self, store: Store) -> None:
         """Count the decisions that are new."""
@@ -48,6 +50,8 @@ class Tally:
                 self.deciders[one.decided_by] += 1
                 self.escalated += one.escalated
                 self.model_asked += one.model_asked
+                if one.model_answered is not None:
+                    self.model_answers = one.model_answered
             self.last = fresh[-1].id
 
 
@@ -78,6 +82,8 @@ class StoreCollector(Collector):
         yield from decided(self.tally)
         yield from ended(runs)
         yield from stored(self.store)
+        yield from held_back(self.store, {one.pipeline for one in runs})
+        yield from alerts(self.store)
         yield from lag(self.ops / "kafka_monitoring.json")
 
 
@@ -118,6 +124,8 @@ def decided(tally: Tally) -> Iterator[Metric]:
     """Yield what is known of the decisions."""
     yield counter("mend_decisions", "Decisions by who made them", ("decided_by",), by_name(tally.deciders))
     yield counter("mend_rules_fired", "Decisions in which a rule fired", ("rule",), by_name(tally.rules))
+    known: Samples = {} if tally.model_answers is None else {(): float(tally.model_answers)}
+    yield gauge("mend_model_available", "1 if the model answered when it was last asked", (), known)
     yield counter("mend_escalations", "Decisions that called a person", (), {(): float(tally.escalated)})
 
 
@@ -146,6 +154,25 @@ def stored(store: Store) -> Iterator[Metric]:
     }
     labels = ("pipeline", "topic", "partition")
     yield gauge("mend_verified_through_offset", "Offset up to which a partition is proven", labels, proven)
+
+
+def held_back(store: Store, pipelines: set[str]) -> Iterator[Metric]:
+    """Yield what keeps the machine from acting: open circuits, and pauses; those of no pipeline hold for all."""
+    opened = {one.pipeline for one in store.brakes.open_circuits()}
+    circuits = {name: float(name in opened) for name in pipelines | opened}
+    yield gauge("mend_circuit_open", "1 while scheduled runs wait for a person", ("pipeline",), by_name(circuits))
+    paused = {one.pipeline or "all" for one in store.brakes.pauses(None, clock.now())}
+    pauses = {name: float(name in paused) for name in {"all"} | paused}
+    yield gauge("mend_paused", "1 while a person keeps the machine from acting", ("pipeline",), by_name(pauses))
+
+
+def alerts(store: Store) -> Iterator[Metric]:
+    """Yield what waits in the outbox."""
+    waiting = store.measures.alerts_waiting()
+    many: Samples = {(channel, state): float(count) for channel, state, count, _ in waiting}
+    yield gauge("mend_alerts_waiting", "Messages to people that are not sent", ("channel", "state"), many)
+    oldest: Samples = {(): min(at for *_, at in waiting).timestamp()} if waiting else {}
+    yield gauge("mend_oldest_alert_timestamp_seconds", "When the oldest of them was told", (), oldest)
 
 
 def lag(path: Path) -> Iterator[Metric]:

@@ -30,6 +30,9 @@ class Limits:
     last_run_minutes: float
     disk_free_gb: float
     dead_letter_tries: int
+    alert_minutes: float
+    circuit_hours: float
+    pause_hours: float
     spread: float
     history_runs: int
     history_least: int
@@ -67,6 +70,10 @@ class Vitals:
     last_run_age: float | None = None
     disk_free: int | None = None
     dead_letter_tries: int = 0
+    alert_age: float | None = None
+    circuit_age: float | None = None
+    pause_age: float | None = None
+    model_answers: bool | None = None
     paces: tuple[Pace, ...] = ()
 
     @property
@@ -157,6 +164,35 @@ def dead_letters(vitals: Vitals, limits: Limits) -> str | None:
     return f"dead letters could not be sent in {vitals.dead_letter_tries} tries: see mend status"
 
 
+def alerts(vitals: Vitals, limits: Limits) -> str | None:
+    """Say that messages do not reach people."""
+    if vitals.alert_age is None or vitals.alert_age <= limits.alert_minutes * 60:
+        return None
+    return f"an alert waits for {vitals.alert_age / 60:.0f} minutes (limit {limits.alert_minutes:g}): mend alerts ls"
+
+
+def circuit(vitals: Vitals, limits: Limits) -> str | None:
+    """Say that nobody closed the circuit, so that no run begins."""
+    return forgotten("the circuit is open", vitals.circuit_age, limits.circuit_hours, "mend circuit ls")
+
+
+def pause(vitals: Vitals, limits: Limits) -> str | None:
+    """Say that nobody ended a pause."""
+    return forgotten("a pause holds", vitals.pause_age, limits.pause_hours, "mend resume")
+
+
+def forgotten(what: str, age: float | None, most_hours: float, command: str) -> str | None:
+    """Say that something that a person began or has to end is going on for too long."""
+    if age is None or age <= most_hours * 3600:
+        return None
+    return f"{what} for {age / 3600:.0f} hours (limit {most_hours:g}): {command}"
+
+
+def model(vitals: Vitals, _limits: Limits) -> str | None:
+    """Say that the model did not answer when it was last asked."""
+    return "the model did not answer when it was last asked" if vitals.model_answers is False else None
+
+
 def slow_runs(vitals: Vitals, limits: Limits) -> str | None:
     """Say that the newest run is slower than those before it.
 
@@ -183,5 +219,18 @@ def beyond(value: float, history: Sequence[float], limits: Limits) -> bool:
 
 CHECKS: dict[str, Callable[[Vitals, Limits], str | None]] = {
     one.__name__: one
-    for one in (store, broker, lag_growth, checkpoint_age, last_run_age, disk, dead_letters, slow_runs)
+    for one in (
+        store,
+        broker,
+        lag_growth,
+        checkpoint_age,
+        last_run_age,
+        disk,
+        dead_letters,
+        alerts,
+        circuit,
+        pause,
+        model,
+        slow_runs,
+    )
 }

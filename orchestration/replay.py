@@ -9,6 +9,7 @@ from pathlib import Path
 from agent.context import DecisionContext
 from agent.decide import Judgement, foreseen, judge, settled
 from agent.envelope import settle
+from agent.explain import Explanation, explain
 from agent.matrix import Matrix
 from agent.matrix_file import load_matrix
 from mend.contracts.codec import dumps, loads
@@ -80,6 +81,16 @@ def replay(layout: Layout, decision: RecordedDecision) -> Replayed:
         raise UserError(f"{name_of(decision)}: no table decided ({recorded.reasoning}), so none can be asked again.")
     again = rejudged(evidence_of(layout, recorded), matrix_of(layout, recorded), recorded)
     return Replayed(recorded=recorded, again=as_recorded(again.decision, recorded), judgement=again)
+
+
+def explained(layout: Layout, decision: RecordedDecision) -> Explanation | None:
+    """Explain a decision from what it was made from, with what would have flipped it; None where that is gone."""
+    recorded = decision.result
+    try:
+        judgement = replay(layout, decision).judgement
+        return explain(replace(judgement, decision=recorded), matrix_of(layout, recorded))
+    except UserError:
+        return None
 
 
 def rejudged(content: bytes, matrix: Matrix, recorded: DecisionResult) -> Judgement:
@@ -174,9 +185,11 @@ def readable(decision: DecisionResult, report: RunReport) -> int:
     """Count the rows that a decision lets readers see; those of a segment are at most its failing ones."""
     if decision.rows in {Rows.HOLD, Rows.NOTHING} or report.places is None:
         return 0
-    held = {(one.column, one.value) for one in decision.hold}
+    held = {(one.column, one.value) for one in decision.hold if not one.also}
+    pairs = {((one.column, one.also.column), (one.value, one.also.value)) for one in decision.hold if one.also}
     paused = {(one.topic, one.partition) for one in decision.paused}
     aside = sum(one.failures for one in report.segments if (one.column, one.value) in held)
+    aside += sum(one.failures for one in report.segment_pairs if (one.columns, one.values) in pairs)
     aside += sum(one.places.accepted for one in report.partitions if (one.topic, one.partition) in paused)
     return max(report.places.accepted - aside, 0)
 

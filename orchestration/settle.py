@@ -10,10 +10,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mend.contracts.codec import ContractError
-from mend.contracts.decision import PartitionFilter, Rows, SegmentFilter
+from mend.contracts.decision import PartitionFilter, Rows, SegmentFilter, SegmentValue
 from mend.contracts.settled import SettledManifest
 from mend.curate import sql
-from mend.curate.counts import MISSING_SEGMENT
+from mend.curate.segments import MISSING_SEGMENT
 from mend.curate.staging import drop_unnamed, read_manifest
 from mend.runtime.errors import UserError
 from mend.runtime.faults import fault_point
@@ -147,12 +147,16 @@ def aside_condition(hold: Sequence[SegmentFilter], paused: Sequence[PartitionFil
 
 
 def failing_condition(hold: Sequence[SegmentFilter]) -> str:
-    """Return the condition of rows that fail a quality rule and belong to one of the segments.
+    """Return the condition of rows that fail a quality rule and belong to one of the segments, or pairs of them.
 
     A segment's value is compared as the text that the pass wrote when it counted; a null is the value `(missing)`.
     """
-    segments = (
-        f"coalesce({sql.name(one.column)}::VARCHAR, {sql.literal(MISSING_SEGMENT)}) = {sql.literal(one.value)}"
-        for one in hold
-    )
+    segments = (" AND ".join(has_value(each) for each in (one, one.also) if each) for one in hold)
     return f"NOT dq_passed AND ({' OR '.join(segments)})"
+
+
+def has_value(segment: SegmentFilter | SegmentValue) -> str:
+    """Return the condition of rows that have a segment's value."""
+    return (
+        f"coalesce({sql.name(segment.column)}::VARCHAR, {sql.literal(MISSING_SEGMENT)}) = {sql.literal(segment.value)}"
+    )

@@ -48,13 +48,19 @@ def vitals(workspace: Workspace, watching: Watching) -> Vitals:
     failed = kafka.outcome == "failed"
     last = workspace.store.measures.last_end(name)
     owed = workspace.store.dead_letters.owed(name)
+    waiting = [at for *_, at in workspace.store.measures.alerts_waiting()]
+    circuit, pauses = workspace.store.brakes.circuit(name), workspace.store.brakes.pauses(name, now)
     return Vitals(
         broker_error=kafka.message if failed else None,
         lags=lags(workspace, None if failed else int(kafka.facts["lag"]), limits.lag_looks + 1),
         checkpoint_age=age_of(workspace.layout.checkpoint(name) / "commits", now),
-        last_run_age=(now - last).total_seconds() if last else None,
+        last_run_age=seconds(last, now),
         disk_free=free_space(workspace.settings.home),
         dead_letter_tries=max((one.attempts for one in owed), default=0),
+        alert_age=seconds(min(waiting, default=None), now),
+        circuit_age=seconds(circuit.opened_at if circuit else None, now),
+        pause_age=seconds(min((one.since for one in pauses), default=None), now),
+        model_answers=workspace.store.measures.model_answers(),
         paces=paces(workspace, limits.history_runs + 1),
     )
 
@@ -69,6 +75,11 @@ def lags(workspace: Workspace, now: int | None, most: int) -> tuple[int, ...]:
     seen = [] if now is None else [*before, now][-most:]
     write_json(path, {LAGS: seen})
     return tuple(seen)
+
+
+def seconds(since: datetime | None, now: datetime) -> float | None:
+    """Return the seconds since a time, None where there is none."""
+    return None if since is None else (now - since).total_seconds()
 
 
 def age_of(folder: Path, now: datetime) -> float | None:

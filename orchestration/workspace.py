@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from mend.alerts.telling import tell_incidents
 from mend.contracts.rules import RuleSet
 from mend.quality.rules import load_rules
 from mend.quality.snapshot import read_snapshot
@@ -47,6 +48,7 @@ def open_workspace(settings: Settings, pipeline_name: str, spark: SparkPlatform 
     layout = Layout(settings)
     sink = choose_sink(layout)
     with open_store(settings.store_url) as store:
+        tell_incidents(store, pipeline.name)
         yield Workspace(
             settings=settings,
             layout=layout,

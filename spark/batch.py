@@ -171,6 +171,7 @@ def make_report(
         partitions=tuple(partition_range(one, tally) for one in ranges),
         drift=drift,
         segments=tally.segments,
+        segment_pairs=tuple(one for one in tally.pairs if one.failures),
         rules=tally.rules,
         storms=find_storms(tally, drift, plan.pipeline.storm),
         versions=versions(plan.pipeline, plan.rules),

@@ -65,15 +65,14 @@ def to_dict(value: Any) -> dict[str, Any]:
 
 def any_nan(document: Any) -> bool:
     """Whether a number in the document is none, or infinite: a quick look, for most have none."""
-    kind = type(document)
-    if kind is dict:
-        return any(any_nan(part) for part in document.values() if type(part) in SEARCHED)
-    if kind is list:
-        return any(any_nan(part) for part in document if type(part) in SEARCHED)
-    return kind is float and not math.isfinite(document)
-
-
-SEARCHED = {dict, list, float}
+    for part in document.values() if type(document) is dict else document:
+        kind = type(part)
+        if kind is float:
+            if not math.isfinite(part):
+                return True
+        elif (kind is dict or kind is list) and part and any_nan(part):
+            return True
+    return False
 
 
 def refuse_nan(document: Any, place: str) -> None:

@@ -33,12 +33,22 @@ class Rows(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SegmentFilter:
-    """A typed condition: rows of this segment value that fail a quality rule."""
+class SegmentValue:
+    """A value of a segment column."""
 
     __pydantic_config__ = STRICT
     column: str
     value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentFilter:
+    """A typed condition: rows of this segment value, with `also` of both values, that fail a quality rule."""
+
+    __pydantic_config__ = STRICT
+    column: str
+    value: str
+    also: SegmentValue | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +128,20 @@ class Fallback(StrEnum):
     OUTSIDE = "outside"
     MILDER = "milder"
     FAILED = "failed"
+
+
+NO_ANSWER = frozenset({
+    Fallback.TIME_OUT, Fallback.UNREACHABLE, Fallback.RATE_LIMITED, Fallback.SERVER_ERROR, Fallback.REFUSED,
+    Fallback.REDIRECTED, Fallback.NOT_CONFIGURED, Fallback.FAILED,
+})  # fmt: skip
+"""What is no answer of a model, not even a bad one."""
+
+
+def model_answered(fallback: Fallback | None, *, proposed: bool) -> bool | None:
+    """Whether the model answered when it was asked about a decision, None if nobody asked it."""
+    if fallback in NO_ANSWER:
+        return False
+    return True if proposed or fallback not in {None, Fallback.NOT_ASKED} else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

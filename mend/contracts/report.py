@@ -53,6 +53,20 @@ class SegmentCount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PairCount:
+    """Rows and failing rows that have both values of two segment columns. A report tells pairs with failing rows only.
+
+    Rare and missing values are in no pair.
+    """
+
+    __pydantic_config__ = STRICT
+    columns: tuple[str, str]
+    values: tuple[str, str]
+    rows: Count
+    failures: Count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RuleCount:
     """Failures of one row rule or contract check. The same row may fail several."""
 
@@ -128,6 +142,7 @@ class RunReport:
     partitions: tuple[PartitionRange, ...] = ()
     drift: Drift | None = None
     segments: tuple[SegmentCount, ...] = ()
+    segment_pairs: tuple[PairCount, ...] = ()
     rules: tuple[RuleCount, ...] = ()
     storms: tuple[Storm, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)

@@ -10,16 +10,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mend.contracts.report import Places, RuleCount, SegmentCount
+from mend.contracts.report import Places, RuleCount
 from mend.contracts.schema import Field
 from mend.curate.arrow import visible
 from mend.curate.decode import UNKNOWN_SCHEMA
 from mend.curate.plan import Plan
+from mend.curate.segments import count_segments
 from mend.curate.shapes import MISSING, Reason, Shape
-from mend.curate.tally import MOST_NAMES, MOST_SEGMENTS, OTHER_SEGMENT, BadRun, FieldCount, PartitionCount, Tally
+from mend.curate.tally import MOST_NAMES, BadRun, FieldCount, PartitionCount, Tally
 
-MISSING_SEGMENT = "(missing)"
-LONGEST_SEGMENT = 200
 ACCEPTED, REJECTED, DUPLICATE, ELSEWHERE = 0, 1, 2, 3
 """Places of a judged event; for one that was judged twice the other row counts."""
 BY_PLACE = f"""
@@ -40,15 +39,6 @@ WHERE found IS NOT NULL GROUP BY ALL
 """All names of an event in one look at its text: one look for each would be quadratic in the fields of an event."""
 REJECTIONS = """
 SELECT reason.rule, reason."column", count(*) FROM (SELECT unnest(reasons) AS reason FROM reasons) GROUP BY ALL
-"""
-SEGMENT = f"""
-WITH summed AS (
-  SELECT coalesce(value::VARCHAR, '{MISSING_SEGMENT}') AS name, sum(many)::BIGINT AS many, sum(bad)::BIGINT AS bad
-  FROM counted GROUP BY 1 HAVING sum(many) > 0
-), ranked AS (SELECT *, row_number() OVER (ORDER BY many DESC, name) AS nth FROM summed)
-SELECT CASE WHEN nth > {MOST_SEGMENTS} OR length(name) > {LONGEST_SEGMENT} THEN '{OTHER_SEGMENT}' ELSE name END,
-  sum(many)::BIGINT, sum(bad)::BIGINT
-FROM ranked GROUP BY 1
 """
 OF_SHAPES = ["shape", "kafka_partition", "kafka_offset", "place", "is_late_arrival", "dq_passed"]
 
@@ -78,12 +68,15 @@ def count(db: duckdb.DuckDBPyConnection, plan: Plan, shapes: Mapping[int, Shape]
     undecoded = undecoded_by_partition(batch.records, batch.refused)
     unknown_schema = sum(of[UNKNOWN_SCHEMA] for of in undecoded.values())
     counted = pc.less_equal(judged["place"], REJECTED)
+    bad = pc.and_(counted, pc.or_(pc.equal(judged["place"], REJECTED), pc.invert(judged["dq_passed"])))
+    segments, pairs = count_segments(db, judged.select(plan.pipeline.segments), counted, bad)
     return Tally(
         partitions=partitions(batch.records, groups, undecoded, bad_runs(batch.records, batch.refused, judged)),
         fields=(*misfit_fields(by_shape, shapes), *absent_fields(by_shape, shapes, plan.fields), *unknown),
         unnamed=unnamed,
         rules=(*rejections(db, batch.reasons), *unknown_schemas(unknown_schema), *failures(plan, judged, counted)),
-        segments=tuple(one for column in plan.pipeline.segments for one in segment(db, column, judged, counted)),
+        segments=segments,
+        pairs=pairs,
         late=sum(one.late for one in groups if one.place != DUPLICATE),
         failed=sum(one.failed for one in groups if one.place != DUPLICATE) + unknown_schema,
         drifted=sum(row[2] for row in by_shape if shapes[row[0]].differs),
@@ -304,23 +297,3 @@ def failures(plan: Plan, judged: pa.Table, counted: pa.ChunkedArray) -> list[Rul
 def occurrences(values: pa.ChunkedArray) -> list[tuple[Any, int]]:
     """Count each value."""
     return [(one["values"], one["counts"]) for one in pc.value_counts(values).to_pylist()]
-
-
-def segment(
-    db: duckdb.DuckDBPyConnection, column: str, judged: pa.Table, counted: pa.ChunkedArray
-) -> list[SegmentCount]:
-    """Count rows and failing rows by the values of a segment column; the few that do not count are taken away again."""
-    bad = pc.and_(counted, pc.or_(pc.equal(judged["place"], REJECTED), pc.invert(judged["dq_passed"])))
-    values = judged[column]
-    some = [(values, 1, 0), (values.filter(pc.invert(counted)), -1, 0), (values.filter(bad), 0, 1)]
-    with visible(db, counted=pa.concat_tables([weighed(pc.value_counts(one), *weights) for one, *weights in some])):
-        rows = db.execute(SEGMENT).fetchall()
-    return [SegmentCount(column=column, value=value, rows=many, failures=bad) for value, many, bad in rows]
-
-
-def weighed(found: pa.StructArray, many: int, bad: int) -> pa.Table:
-    """Return counted values with a sign for each of both sums."""
-    counts = found.field("counts")
-    return pa.table({
-        "value": found.field("values"), "many": pc.multiply(counts, many), "bad": pc.multiply(counts, bad)
-    })  # fmt: skip

@@ -1,12 +1,14 @@
 """What published rows had been counted as, for those that turn out to be duplicates after they were counted."""
 
+from itertools import combinations
+
 import duckdb
 import pyarrow as pa
 
-from mend.contracts.report import Places, RuleCount, SegmentCount
+from mend.contracts.report import PairCount, Places, RuleCount, SegmentCount
 from mend.curate import sql
-from mend.curate.counts import MISSING_SEGMENT
 from mend.curate.plan import Plan, flags
+from mend.curate.segments import MISSING_SEGMENT
 from mend.curate.tally import PartitionCount, Tally
 
 PARTITIONS = """
@@ -26,6 +28,7 @@ def published_counts(rows: pa.Table, plan: Plan) -> Tally:
             partitions=tuple(partition_count(*row) for row in db.execute(PARTITIONS).fetchall()),
             rules=tuple(rules(db, plan)),
             segments=tuple(one for column in plan.pipeline.segments for one in segments(db, column)),
+            pairs=tuple(one for both in combinations(plan.pipeline.segments, 2) for one in pairs(db, both)),
             late=late,
             failed=failed,
         )
@@ -55,7 +58,19 @@ def rules(db: duckdb.DuckDBPyConnection, plan: Plan) -> list[RuleCount]:
 
 def segments(db: duckdb.DuckDBPyConnection, column: str) -> list[SegmentCount]:
     """Count rows and failing rows by the values of a segment column."""
-    value = f"coalesce({sql.name(column)}::VARCHAR, {sql.literal(MISSING_SEGMENT)})"
-    query = f"SELECT {value}, count(*), count(*) FILTER (NOT dq_passed) FROM published GROUP BY 1"
+    query = f"SELECT {value_of(column)}, count(*), count(*) FILTER (NOT dq_passed) FROM published GROUP BY 1"
     counts = db.execute(query).fetchall()
     return [SegmentCount(column=column, value=one, rows=many, failures=bad) for one, many, bad in counts]
+
+
+def pairs(db: duckdb.DuckDBPyConnection, columns: tuple[str, str]) -> list[PairCount]:
+    """Count rows and failing rows by pairs of values."""
+    values = ", ".join(value_of(column) for column in columns)
+    query = f"SELECT {values}, count(*), count(*) FILTER (NOT dq_passed) FROM published GROUP BY ALL"
+    counts = db.execute(query).fetchall()
+    return [PairCount(columns=columns, values=(one, two), rows=many, failures=bad) for one, two, many, bad in counts]
+
+
+def value_of(column: str) -> str:
+    """Return a segment's value as the text that it is counted by."""
+    return f"coalesce({sql.name(column)}::VARCHAR, {sql.literal(MISSING_SEGMENT)})"

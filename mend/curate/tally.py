@@ -7,13 +7,11 @@ from typing import Literal
 
 from mend.contracts.codec import STRICT
 from mend.contracts.drift import Count
-from mend.contracts.report import Places, RuleCount, SegmentCount
+from mend.contracts.report import PairCount, Places, RuleCount, SegmentCount
+from mend.curate.segment_sums import less_pairs, less_segments, merge_pairs, merge_segments
 
 MOST_NAMES = 1_000
 """Unknown fields that are counted by name, the most frequent ones: names made of values must not fill the report."""
-MOST_SEGMENTS = 1_000
-OTHER_SEGMENT = "(other)"
-"""What stands for the values of a segment column beyond the most frequent ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +73,7 @@ class Tally:
     fields: tuple[FieldCount, ...] = ()
     rules: tuple[RuleCount, ...] = ()
     segments: tuple[SegmentCount, ...] = ()
+    pairs: tuple[PairCount, ...] = ()
     late: Count = 0
     failed: Count = 0
     drifted: Count = 0
@@ -106,6 +105,7 @@ def merge(tallies: Iterable[Tally]) -> Tally:
         fields=fields,
         rules=merge_rules(one for tally in many for one in tally.rules),
         segments=merge_segments(one for tally in many for one in tally.segments),
+        pairs=merge_pairs(one for tally in many for one in tally.pairs),
         late=sum(tally.late for tally in many),
         failed=sum(tally.failed for tally in many),
         drifted=sum(tally.drifted for tally in many),
@@ -149,6 +149,7 @@ def moved(tally: Tally, gone: Tally) -> Tally:
         ),
         rules=less_rules(tally.rules, gone.rules),
         segments=less_segments(tally.segments, gone.segments),
+        pairs=less_pairs(tally.pairs, gone.pairs),
         late=tally.late - gone.late,
         failed=tally.failed - gone.failed,
     )
@@ -164,23 +165,6 @@ def less_rules(counts: tuple[RuleCount, ...], gone: tuple[RuleCount, ...]) -> tu
     less = {(one.rule, one.column): one.failures for one in gone}
     rest = (replace(one, failures=one.failures - less.get((one.rule, one.column), 0)) for one in counts)
     return tuple(one for one in rest if one.failures)
-
-
-def less_segments(counts: tuple[SegmentCount, ...], gone: tuple[SegmentCount, ...]) -> tuple[SegmentCount, ...]:
-    """Take rows away; those of a value that is not counted by name, or not all of it, from the others."""
-    left = {(one.column, one.value): (one.rows, one.failures) for one in counts}
-    for one in gone:
-        rows, failures = one.rows, one.failures
-        for key in ((one.column, one.value), (one.column, OTHER_SEGMENT)):
-            if key in left:
-                taken = min(rows, left[key][0]), min(failures, left[key][1])
-                left[key] = (left[key][0] - taken[0], left[key][1] - taken[1])
-                rows, failures = rows - taken[0], failures - taken[1]
-    return tuple(
-        SegmentCount(column=column, value=value, rows=rows, failures=failures)
-        for (column, value), (rows, failures) in left.items()
-        if rows
-    )
 
 
 def merge_partitions(counts: Iterable[PartitionCount]) -> tuple[PartitionCount, ...]:
@@ -237,32 +221,3 @@ def merge_rules(counts: Iterable[RuleCount]) -> tuple[RuleCount, ...]:
         before = found.get((one.rule, one.column))
         found[one.rule, one.column] = replace(one, failures=one.failures + (before.failures if before else 0))
     return tuple(found[key] for key in sorted(found))
-
-
-def merge_segments(counts: Iterable[SegmentCount]) -> tuple[SegmentCount, ...]:
-    """Add rows and failures by segment value."""
-    found: dict[tuple[str, str], SegmentCount] = {}
-    for one in counts:
-        before = found.get((one.column, one.value))
-        if before is not None:
-            one = replace(one, rows=one.rows + before.rows, failures=one.failures + before.failures)  # noqa: PLW2901
-        found[one.column, one.value] = one
-    return with_others(tuple(found[key] for key in sorted(found)))
-
-
-def with_others(counts: tuple[SegmentCount, ...]) -> tuple[SegmentCount, ...]:
-    """Put the values of a column beyond the most frequent ones together."""
-    by_column: dict[str, list[SegmentCount]] = {}
-    for one in counts:
-        by_column.setdefault(one.column, []).append(one)
-    if all(len(column) <= MOST_SEGMENTS + 1 for column in by_column.values()):
-        return counts
-    kept = []
-    for name, column in by_column.items():
-        ranked = sorted(column, key=lambda one: (one.value == OTHER_SEGMENT, -one.rows, one.value))
-        rest = ranked[MOST_SEGMENTS:]
-        rows, failures = sum(one.rows for one in rest), sum(one.failures for one in rest)
-        kept += ranked[:MOST_SEGMENTS]
-        if rest:
-            kept.append(SegmentCount(column=name, value=OTHER_SEGMENT, rows=rows, failures=failures))
-    return tuple(sorted(kept, key=lambda one: (one.column, one.value)))

@@ -13,6 +13,7 @@ from mend.incidents.fold import Windows, folded
 from mend.incidents.lifecycle import AGENT, IncidentStats
 from mend.incidents.text import Context, name
 from mend.runtime.errors import UserError
+from mend.runtime.logging import get_logger
 from mend.store.database import StoreUnavailable
 from mend.store.engine import Store
 from mend.store.incident_file import JsonlIncidents
@@ -143,11 +144,11 @@ class FirstThatWorks:
 
     def add(self, incident: Incident) -> None:
         """Keep it in the database, or in the file."""
-        self._tried(lambda rows: rows.add(incident))
+        self._opened(lambda rows: rows.add(incident), incident)
 
     def fold(self, new: Incident, since: datetime, fold: Fold) -> Incident:
         """Keep it in the database, or in the file."""
-        return self._tried(lambda rows: rows.fold(new, since, fold))
+        return self._opened(lambda rows: rows.fold(new, since, fold), new)
 
     def find(self, incident_id: str) -> Incident | None:
         """Look in the file first: it is small, and what is in it is in no other place."""
@@ -178,6 +179,15 @@ class FirstThatWorks:
     def _both(self, ask: Callable[[IncidentRows], tuple[Incident, ...]]) -> tuple[Incident, ...]:
         stored = self._tried(ask)
         return tuple({one.id: one for one in (*stored, *ask(self.file))}.values())
+
+    def _opened(self, keep: Callable[[IncidentRows], T], incident: Incident) -> T:
+        """Keep it; while the database is away the log says so: people hear of it when that is back."""
+        self._take_back()
+        try:
+            return keep(self.database)
+        except StoreUnavailable:
+            get_logger().error("incident_waits_in_file", incident=incident.id, summary=incident.summary)
+            return keep(self.file)
 
     def _tried(self, ask: Callable[[IncidentRows], T]) -> T:
         self._take_back()

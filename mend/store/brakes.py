@@ -90,6 +90,11 @@ class Brakes:
         with self.database.reading() as connection:
             return _open_circuit(connection, pipeline)
 
+    def open_circuits(self) -> tuple[Circuit, ...]:
+        """Return the open circuits of all pipelines."""
+        wanted = select(circuits).where(circuits.c.closed_at.is_(None)).order_by(circuits.c.id)
+        return tuple(Circuit(**row) for row in self._newest(wanted, 1000))
+
     def circuits(self, limit: int = 20) -> tuple[Circuit, ...]:
         """Return the newest circuits, open and closed, newest first."""
         return tuple(Circuit(**row) for row in self._newest(select(circuits).order_by(circuits.c.id.desc()), limit))

@@ -7,11 +7,25 @@ from typing import Any
 from sqlalchemy import JSON, ColumnElement, Connection, Float, and_, case, cast, distinct, extract, func, select
 from sqlalchemy import type_coerce as as_type
 
-from mend.contracts.decision import DecisionResult
-from mend.contracts.incident import IncidentStatus
+from mend.contracts.decision import DecisionResult, Fallback, model_answered
 from mend.store.database import Database
-from mend.store.tables import Outcome, actions, decisions, failures, incidents, run_ranges, runs, task_events, undos
+from mend.store.tables import (
+    ALIVE,
+    DeliveryState,
+    Outcome,
+    actions,
+    decisions,
+    deliveries,
+    failures,
+    incidents,
+    run_ranges,
+    runs,
+    task_events,
+    undos,
+)
 
+LATELY = 500
+"""Decisions among which the last that a model was asked about is looked for."""
 SETTLED = (Outcome.PUBLISHED, Outcome.HELD)
 """A run with one of these outcomes keeps it; that of a failed job is taken back when its batch is tried again."""
 
@@ -63,6 +77,7 @@ class DecisionFacts:
     decided_by: str
     escalated: bool
     model_asked: bool
+    model_answered: bool | None
 
 
 class Measures:
@@ -124,8 +139,13 @@ class Measures:
 
     def open_incidents(self) -> list[tuple[str, int]]:
         """Return severity and count of the incidents that have not ended."""
-        ended = incidents.c.status == IncidentStatus.RESOLVED
-        return self._rows(select(incidents.c.severity, func.count()).where(~ended).group_by(incidents.c.severity))
+        return self._rows(select(incidents.c.severity, func.count()).where(ALIVE).group_by(incidents.c.severity))
+
+    def alerts_waiting(self) -> list[tuple[str, str, int, datetime]]:
+        """Return channel, state, count and oldest of the messages that were not sent."""
+        key, unsent = (deliveries.c.channel, deliveries.c.state), deliveries.c.state != DeliveryState.SENT
+        figures = (func.count(), func.min(deliveries.c.created_at))
+        return self._rows(select(*key, *figures).where(unsent).group_by(*key))
 
     def decisions_after(self, last: int, limit: int = 5_000) -> list[DecisionFacts]:
         """Return the next decisions after an id, in the order of their ids, without reading the rest of them."""
@@ -135,6 +155,8 @@ class Measures:
             document["decided_by"].as_string(),
             document["escalation_required"].as_boolean(),
             document["model_seconds"].as_float(),
+            document["fallback"].as_string(),
+            document["proposal"]["run_id"].as_string(),
         )
         wanted = select(decisions.c.id, *facts).where(decisions.c.id > last).order_by(decisions.c.id).limit(limit)
         return [
@@ -144,9 +166,16 @@ class Measures:
                 decided_by=who or "rules",
                 escalated=bool(escalated),
                 model_asked=thought is not None,
+                model_answered=model_answered(Fallback(why) if why else None, proposed=proposed is not None),
             )
-            for number, rules, who, escalated, thought in self._rows(wanted)
+            for number, rules, who, escalated, thought, why, proposed in self._rows(wanted)
         ]
+
+    def model_answers(self) -> bool | None:
+        """Return whether the model answered when it was last asked; None if it never was, in the last decisions."""
+        newest = self._rows(select(func.max(decisions.c.id)))[0][0] or 0
+        told = (one.model_answered for one in reversed(self.decisions_after(newest - LATELY)))
+        return next((one for one in told if one is not None), None)
 
     def decisions_since(self, since: datetime) -> tuple[MadeDecision, ...]:
         """Return the decisions made since a time, oldest first."""

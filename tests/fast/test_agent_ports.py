@@ -206,7 +206,7 @@ def test_quarantine_file(tmp_path: Path) -> None:
         "quarantined_at": "2026-01-01T12:00:01+00:00",
         "reason": "dq_localised",
         "filter_condition": "x",
-        "segments": [{"column": "c", "value": "v"}],
+        "segments": [{"column": "c", "value": "v", "also": None}],
         "partitions": [],
         "source_path": "staging/run=7",
         "quarantine_path": str(path),

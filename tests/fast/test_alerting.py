@@ -14,18 +14,25 @@ from typer.testing import CliRunner
 from agent.wiring import store_ports
 from cli.main import cli
 from mend.alerts import notify
+from mend.alerts.telling import news, tell_incidents
 from mend.alerts.wiring import courier_of
 from mend.contracts.alert import Alert, AlertKind, AlertSeverity
-from mend.contracts.incident import Severity
+from mend.contracts.incident import IncidentStatus, Severity
+from mend.incidents.lifecycle import opened
+from mend.incidents.log import incident_log
 from mend.runtime.errors import UserError
 from mend.runtime.heartbeat import ping
+from mend.runtime.layout import Layout
 from mend.runtime.settings import Settings, load_settings
 from mend.store.engine import Store, open_store
 from orchestration.dead_man import look
+from orchestration.effects import call
+from orchestration.workspace import open_workspace
 from tests.fast.alert_servers import SlackServer, slack_server
 
 pytestmark = pytest.mark.waits
 
+CUSTOMERS = Path(__file__).parents[2] / "pipelines" / "customers.yml"
 AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 HALF_AN_HOUR = timedelta(minutes=30)
 
@@ -54,8 +61,9 @@ def settings(variables: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 @pytest.fixture
 def store(settings: Settings) -> Iterator[Store]:
-    """Open the store of the settings."""
+    """Open the store of the settings, whose incidents are told."""
     with open_store(settings.store_url) as opened:
+        tell_incidents(opened, "orders")
         yield opened
 
 
@@ -76,6 +84,65 @@ def test_the_beginning_and_the_end_of_an_incident_are_told(store: Store, tmp_pat
     assert (begun.severity, begun.pipeline, begun.run_id) == (AlertSeverity.ERROR, "orders", "r-1")
     assert begun.incident_id == over.incident_id is not None
     assert over.done == "good again"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        (None, IncidentStatus.OPEN, AlertKind.PROBLEM),
+        (None, IncidentStatus.CLOSED, None),
+        (IncidentStatus.OPEN, IncidentStatus.ACKNOWLEDGED, None),
+        (IncidentStatus.OPEN, IncidentStatus.RESOLVED, AlertKind.RESOLVED),
+        (IncidentStatus.ACKNOWLEDGED, IncidentStatus.RESOLVED, AlertKind.RESOLVED),
+        (IncidentStatus.RESOLVED, IncidentStatus.CLOSED, None),
+        (IncidentStatus.RESOLVED, IncidentStatus.OPEN, AlertKind.PROBLEM),
+    ],
+)
+def test_what_is_news(before: IncidentStatus | None, after: IncidentStatus, expected: AlertKind | None) -> None:
+    """That a problem is there, or there again, and that it is over; nobody hears that somebody is on it."""
+    incident = opened("i", "x", "bad", Severity.HIGH, AT)
+    was = replace(incident, status=before) if before else None
+    assert news(was, replace(incident, status=after)) is expected
+
+
+def test_what_comes_again_is_told_of_the_incident_that_counts_it(store: Store, tmp_path: Path) -> None:
+    """The outbox counts such alerts; there is no second incident to hear of."""
+    log = incident_log(store, tmp_path)
+    for name in ("a", "b"):
+        log.open_incident(replace(opened(name, "x", "bad", Severity.HIGH, AT), cause="same"))
+    assert [(one.incident_id, one.kind) for one in waiting(store)] == [("a", AlertKind.PROBLEM)] * 2
+
+
+def test_an_incident_that_a_person_resolves_is_told(settings: Settings, store: Store) -> None:
+    """`mend incident resolve` says so in its transaction, with what the person did; acknowledging calls nobody."""
+    log = incident_log(store, Layout(settings).ops)
+    log.open_incident(opened("i-1", "x", "bad", Severity.HIGH, AT, context={"pipeline": "shop"}))
+    run = CliRunner()
+    assert run.invoke(cli, ["incident", "ack", "i-1"]).exit_code == 0
+    assert run.invoke(cli, ["incident", "resolve", "i-1", "-m", "restarted"]).exit_code == 0
+    begun, over = waiting(store)
+    assert (begun.kind, over.kind, over.done, over.pipeline) == (
+        AlertKind.PROBLEM,
+        AlertKind.RESOLVED,
+        "restarted",
+        "shop",
+    )
+
+
+def test_whatever_opens_an_incident_in_a_workspace_is_told(settings: Settings, slack: SlackServer) -> None:
+    """The check of an act opens its incident by the log alone and is heard of: the workspace has its store tell."""
+    del slack
+    with open_workspace(settings, str(CUSTOMERS)) as workspace:
+        call(workspace, "r-1", "key", "expected: 5 rows are held; found: 4")
+        (alert,) = waiting(workspace.store)
+    assert (alert.pipeline, alert.run_id, alert.severity) == ("customers", "r-1", AlertSeverity.ERROR)
+
+
+def test_an_incident_of_a_time_without_the_store_is_told_afterwards(store: Store, tmp_path: Path) -> None:
+    """It waits in the file; with the incident its alert comes into the store."""
+    incident_log(None, tmp_path).open_incident(replace(opened("i", "x", "bad", Severity.HIGH, AT), cause="c"))
+    incident_log(store, tmp_path).get_recent_incidents(at=AT)
+    assert [(one.incident_id, one.kind) for one in waiting(store)] == [("i", AlertKind.PROBLEM)]
 
 
 def test_no_alert_is_left_of_an_incident_that_was_not_kept(store: Store, tmp_path: Path) -> None:

@@ -1,19 +1,26 @@
 """Circuits, pauses and budgets: when the machine stops, who lets it go on, and that nothing is lost meanwhile."""
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Thread
+from time import monotonic, sleep
 from typing import Any
 
 import orjson
 import pytest
 
-from agent.decide import BACK_OFF, LONGEST_PAUSE, back_off
-from agent.decision_agent import decide_run
+from agent.decide import BACK_OFF, LONGEST_PAUSE, Act, back_off
+from agent.decision_agent import act, decide_run
+from agent.ports import Ports
 from agent.testing import MemoryJournal, memory_ports, scenario
 from agent.tools import Tool
-from mend.contracts.decision import Check, DecisionResult, ToolResult
+from agent.wiring import store_ports
+from mend.contracts.decision import ActionTaken, Check, DecisionResult, ToolResult
 from mend.runtime import clock
 from mend.runtime.decision_log import broken_links
 from mend.runtime.errors import UserError
@@ -252,3 +259,30 @@ def test_a_decision_file_has_what_was_done(workspace: Workspace) -> None:
     written = orjson.loads((workspace.layout.ops / "agent_decision.json").read_bytes())
     assert written["predictions"][0]["tool"] == "retrigger_task"
     assert written["actions_taken"][0]["result"]["check"]["ok"] is True
+
+
+@pytest.mark.waits
+def test_a_pause_stops_a_machine_at_work_within_seconds(store: Store, tmp_path: Path) -> None:
+    """While acts are being done, `mend pause` in another process stops the next one, in much less than five seconds."""
+    ports = store_ports(store, tmp_path, "orders", ())
+    done: list[float] = []
+
+    def work(ports: Ports) -> ToolResult:
+        sleep(0.02)
+        done.append(monotonic())
+        return ToolResult(success=True, message="done", timestamp=ports.clock().isoformat())
+
+    acts = [Act(tool="mine", target=str(number), params={}) for number in range(600)]
+    taken: list[ActionTaken] = []
+    machine = Thread(target=lambda: taken.extend(act(acts, {"mine": Tool("mine", work)}, ports, scenario())))
+    machine.start()
+    while not done:
+        sleep(0.01)
+    pause = [sys.executable, "-c", "from cli.main import app; app()", "pause", "--by", "ada"]
+    subprocess.run(pause, check=True, env=os.environ | {"MEND_HOME": str(tmp_path)}, capture_output=True)
+    paused_at = monotonic()
+    machine.join(timeout=5)
+    assert not machine.is_alive()
+    assert 0 < len(done) < len(acts)
+    assert done[-1] < paused_at + 1
+    assert [one.paused for one in taken] == [False] * len(done) + [True] * (len(acts) - len(done))

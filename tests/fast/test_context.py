@@ -31,6 +31,7 @@ NOW = NOON.isoformat()
 TABLE = load_matrix()
 PLACES = {"accepted": 900, "rejected": 50, "dead_letter": 30, "duplicate": 20}
 PARTITION = {"topic": "t", "partition": 0, "from_offset": 0, "until_offset": 1000, "records": 1000, "places": PLACES}
+PAIR = {"columns": ["country", "plan"], "values": ["v", "w"], "rows": 9, "failures": 1}
 GOOD = {
     **REPORT,
     "late_records": 50,
@@ -186,6 +187,22 @@ BAD_REPORTS: dict[str, tuple[dict[str, Any], Problem, str]] = {
         Problem.CONTRADICTION,
         "1 failures",
     ),
+    "a pair fails more than it has": (
+        {"dq_failures": 9, "segment_pairs": [{**PAIR, "rows": 1, "failures": 2}]},
+        Problem.CONTRADICTION,
+        "the pair 'v', 'w' has 2 failures in 1 rows",
+    ),
+    "a pair is listed twice": (
+        {"dq_failures": 9, "segment_pairs": [PAIR, PAIR]},
+        Problem.CONTRADICTION,
+        "listed 2 times",
+    ),
+    "pairs exceed total": (
+        {"dq_failures": 9, "segment_pairs": [{**PAIR, "rows": 1001}]},
+        Problem.CONTRADICTION,
+        "hold 1001 rows",
+    ),
+    "pairs exceed failures": ({"segment_pairs": [PAIR]}, Problem.CONTRADICTION, "1 failing: more than the run"),
     "a flag without detail": (
         {"schema_drift_detected": True, "drift": {}},
         Problem.CONTRADICTION,

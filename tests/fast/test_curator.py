@@ -15,7 +15,8 @@ from mend.contracts.rules import Rule
 from mend.curate.curator import MOST_SHAPES, Curated, Curator
 from mend.curate.decode import decode_json
 from mend.curate.plan import Plan, make_plan
-from mend.curate.tally import MOST_NAMES, MOST_SEGMENTS, merge
+from mend.curate.segment_sums import MOST_SEGMENTS
+from mend.curate.tally import MOST_NAMES, merge
 
 pytestmark = pytest.mark.spark
 
@@ -339,6 +340,17 @@ def test_segments_count_rows_and_failing_rows(event: Callable[..., bytes], curat
     }  # fmt: skip
 
 
+def test_pairs_of_segments_are_counted(event: Callable[..., bytes], curate: Callable[..., Curated]) -> None:
+    """Rows and failing rows by both values; a missing value is in no pair, a row that does not count in none."""
+    out = curate(
+        event(), event(), event(id="c-2", email="nobody"), event(id="c-3", country="DE"),
+        event(id="c-4", country="DE", plan="basic"), event(id="c-5", country=...),
+    )  # fmt: skip
+    counted = {one.values: (one.rows, one.failures) for one in out.tally.pairs}
+    assert counted == {("US", "free"): (2, 1), ("DE", "free"): (1, 0), ("DE", "basic"): (1, 0)}
+    assert {one.columns for one in out.tally.pairs} == {("country", "plan")}
+
+
 def test_rejected_rows_are_counted_by_reason(event: Callable[..., bytes], curate: Callable[..., Curated]) -> None:
     """Each reason of a rejected row counts for its rule and column."""
     out = curate(event(country=...), event(country=..., version=2**31))
@@ -508,6 +520,17 @@ def test_segments_without_end_are_counted_together(event: Callable[..., bytes], 
     counts = [one for one in curate(*events, *long).tally.segments if one.column == "country"]
     assert len(counts) == MOST_SEGMENTS
     assert {one.value: one.rows for one in counts}["(other)"] == 24
+
+
+def test_rare_pairs_are_not_counted(event: Callable[..., bytes], curate: Callable[..., Curated]) -> None:
+    """Of more pairs than a thousand the rarest are left out; values that have no name are in no pair."""
+    events = [event(id=f"s-{one}", country=f"c{one % 600}", plan=f"p{one % 7}") for one in range(1_500)]
+    others = [event(id=f"o-{one}", country="(other)") for one in range(9)]
+    often = [event(id=f"f-{one}", country="US") for one in range(5)]
+    counts = curate(*events, *others, *often).tally.pairs
+    assert len(counts) == MOST_SEGMENTS
+    assert ("US", "free") in {one.values for one in counts}
+    assert not [one for one in counts if "(other)" in one.values]
 
 
 def test_events_of_thousands_of_fields_are_counted_in_time(

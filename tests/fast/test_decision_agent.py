@@ -17,7 +17,15 @@ from agent.matrix_file import MATRIX, load_matrix
 from agent.ports import Ports
 from agent.testing import AUDIT, NOON, REPORT, MemoryJournal, MemoryPorts, memory_ports, scenario
 from mend.contracts import codec
-from mend.contracts.decision import Action, DecisionLogLine, DecisionResult, Rows, ToolResult
+from mend.contracts.decision import (
+    Action,
+    DecisionLogLine,
+    DecisionResult,
+    Rows,
+    SegmentFilter,
+    SegmentValue,
+    ToolResult,
+)
 from mend.contracts.incident import Severity
 from mend.contracts.report import RunReport
 
@@ -27,7 +35,7 @@ ROOT = Path(__file__).parents[2]
 TABLE = load_matrix()
 NULLABLE = {"name": "opt_in", "type": "boolean", "nullable": True}
 DRIFT = {"schema_drift_detected": True, "drift": {"added": [NULLABLE]}}
-LOCALISED = {
+LOCALISED: dict[str, Any] = {
     "dq_failures": 45,
     "segments": [
         {"column": "country", "value": "BR", "rows": 100, "failures": 40},
@@ -107,6 +115,24 @@ def test_a_segment_is_set_aside() -> None:
     order = ports.quarantine.orders[0]
     assert (order.reason, order.source_path) == ("dq_localised", "staging/run=run-7")
     assert [(one.column, one.value) for one in order.segments] == [("country", "BR")]
+
+
+def test_a_pair_of_segments_is_set_aside() -> None:
+    """The order and the decision name both values, and so does the reason; no other row of either is meant."""
+    ports = memory_ports()
+    plans = [
+        {"column": "plan", "value": "free", "rows": 300, "failures": 41},
+        {"column": "plan", "value": "pro", "rows": 700, "failures": 4},
+    ]
+    both = {"columns": ["country", "plan"], "values": ["BR", "free"], "rows": 30, "failures": 28}
+    segments = [{**LOCALISED["segments"][0], "failures": 29}, {**LOCALISED["segments"][1], "failures": 16}, *plans]
+    report = {**LOCALISED, "segments": segments, "segment_pairs": [both], "run_id": "run-7"}
+    decision, _ = run(ports, report=report)
+    pair = SegmentFilter(column="country", value="BR", also=SegmentValue(column="plan", value="free"))
+    assert (ports.quarantine.orders[0].segments, decision.hold) == ((pair,), (pair,))
+    assert "country = 'BR' and plan = 'free'" in ports.quarantine.orders[0].filter_condition
+    assert "country 'BR' and plan 'free' (28 of 30 rows, 93.3333 %, elsewhere" in decision.reasoning
+    assert decision.predictions[0].rows == 28
 
 
 def test_breaking_drift_sets_the_rejected_rows_aside_and_calls_a_person() -> None:

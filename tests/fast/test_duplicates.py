@@ -172,6 +172,7 @@ def test_duplicates_found_late_leave_every_count(staged: tuple[Path, Curated], c
     assert [one.failures for one in out.tally.rules if "email" in one.rule] != []
     assert not [one for one in after.rules if "email" in one.rule]
     assert {one.value: one.rows for one in after.segments if one.column == "country"} == {"US": 2}
+    assert [(one.values, one.rows, one.failures) for one in after.pairs] == [(("US", "free"), 2, 0)]
     assert (after.places.accepted, after.places.duplicate) == (2, 2)
     assert after.places.total == out.tally.places.total
 

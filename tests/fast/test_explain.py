@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from agent.conditions import AllOf, Condition
 from agent.decide import judge, judge_failure
 from agent.envelope import reference, settle
 from agent.explain import FALLBACKS, explain
 from agent.flip import Flip, changed, flips
-from agent.matrix import AllOf, Condition, Rule, decide
+from agent.matrix import Rule, decide
 from agent.matrix_file import load_matrix
 from agent.signals import Signals, signals_of
 from agent.testing import scenario

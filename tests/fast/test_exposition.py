@@ -18,11 +18,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import event
 
 from cli.serve_metrics import listening
-from mend.contracts.decision import Action, DecisionResult, Rows, ToolResult
+from mend.contracts.alert import Alert, AlertSeverity
+from mend.contracts.decision import Action, DecisionResult, Fallback, Rows, ToolResult
 from mend.contracts.incident import Severity
 from mend.contracts.quality import QualityResults
 from mend.contracts.report import PartitionRange, Places
-from mend.incidents.lifecycle import opened, resolved
+from mend.incidents.lifecycle import closed, opened, resolved
 from mend.runtime.errors import UserError
 from mend.runtime.files import write_json
 from mend.store.engine import Store, open_store
@@ -101,7 +102,9 @@ def test_the_text_is_valid_and_says_what_the_store_holds(store: Store, home: Pat
     act(store, "a", "retrigger_task")
     act(store, "b", "escalate_incident")
     store.incidents.add(opened("i", "dq", "", Severity.HIGH, START))
-    store.incidents.add(resolved(opened("j", "dq", "", Severity.HIGH, START), "", START))
+    over = resolved(opened("j", "dq", "", Severity.HIGH, START), "", START)
+    store.incidents.add(over)
+    store.incidents.add(replace(closed(over, START, who="ada"), id="k"))
     proof = Verified(pipeline="orders", topic="t", partition=0, from_offset=0, verified_through=10, verified_at=START)
     store.proofs.record([proof])
     write_json(home / "kafka_monitoring.json", {"topic": "t", "lag": 7, "timestamp": START.isoformat()})
@@ -125,6 +128,32 @@ def test_the_text_is_valid_and_says_what_the_store_holds(store: Store, home: Pat
         "shp_pipeline_duration_seconds": "histogram", "shp_ai_cost": "counter",
         "shp_last_run_timestamp_seconds": "gauge",
     }  # fmt: skip
+
+
+def test_what_holds_the_machine_back_is_exposed(store: Store, home: Path) -> None:
+    """Open circuits and pauses by pipeline, messages that wait, whether the model answers; 0 where it is known."""
+    run(store, 1)
+    found = scraped(StoreCollector(store, home))
+    assert (values(found, "mend_circuit_open"), values(found, "mend_paused")) == ({"orders": 0}, {"all": 0})
+    assert (values(found, "mend_alerts_waiting"), values(found, "mend_model_available")) == ({}, {})
+    store.brakes.open_circuit("customers", "c", "why", START, by="decision")
+    store.brakes.pause(START, by="ada", pipeline="orders")
+    store.outbox.put(Alert(title="x", severity=AlertSeverity.INFO), START)
+    with store.transaction():
+        (entry,) = store.outbox.new()
+        store.outbox.tell(entry, entry.alert, {"slack": START, "email": START}, START)
+    collector = StoreCollector(store, home)
+    decide(store, "healthy", fallback=Fallback.NOT_ASKED)
+    decide(store, "healthy", fallback=Fallback.UNREACHABLE)
+    decide(store, "healthy")
+    found = scraped(collector)
+    assert values(found, "mend_circuit_open") == {"customers": 1, "orders": 0}
+    assert values(found, "mend_paused") == {"all": 0, "orders": 1}
+    assert values(found, "mend_alerts_waiting") == {"emailwaiting": 1, "slackwaiting": 1}
+    assert values(found, "mend_oldest_alert_timestamp_seconds") == {"": START.timestamp()}
+    assert values(found, "mend_model_available") == {"": 0}
+    decide(store, "healthy", fallback=Fallback.LOW_CONFIDENCE)
+    assert values(scraped(collector), "mend_model_available") == {"": 1}
 
 
 def test_durations_are_a_histogram_whose_buckets_add_up(store: Store, home: Path) -> None:

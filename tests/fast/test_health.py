@@ -34,6 +34,10 @@ def test_a_healthy_pipeline_has_no_finding() -> None:
         ("last_run_age", replace(WELL, lags=(5,), last_run_age=HOUR + 1)),
         ("disk", replace(WELL, disk_free=2 * 1024**3 - 1)),
         ("dead_letters", replace(WELL, dead_letter_tries=3)),
+        ("alerts", replace(WELL, alert_age=HOUR)),
+        ("circuit", replace(WELL, circuit_age=5 * HOUR)),
+        ("pause", replace(WELL, pause_age=25 * HOUR)),
+        ("model", replace(WELL, model_answers=False)),
         ("slow_runs", replace(WELL, paces=(Pace(seconds=30, events_per_second=300), *USUAL))),
     ],
 )
@@ -45,6 +49,7 @@ def test_each_check_finds_its_own_trouble_and_nothing_else(check: str, vitals: V
 @pytest.mark.parametrize(
     "vitals",
     [
+        replace(WELL, alert_age=60.0, circuit_age=HOUR, pause_age=HOUR, model_answers=True),
         replace(WELL, lags=(10, 500, 400, 1000)),
         replace(WELL, lags=(10, 50, 90, 100)),
         replace(WELL, lags=(500, 900, 1000)),
@@ -54,7 +59,17 @@ def test_each_check_finds_its_own_trouble_and_nothing_else(check: str, vitals: V
         replace(WELL, paces=(Pace(seconds=12.4, events_per_second=960), *USUAL)),
         replace(WELL, paces=(Pace(seconds=30, events_per_second=300), *USUAL[:9])),
     ],
-    ids=["lag fell", "lag small", "few looks", "nothing waits", "big run", "small run", "usual spread", "few runs"],
+    ids=[
+        "young",
+        "lag fell",
+        "lag small",
+        "few looks",
+        "nothing waits",
+        "big run",
+        "small run",
+        "usual spread",
+        "few runs",
+    ],
 )
 def test_what_has_a_harmless_reason_is_no_finding(vitals: Vitals) -> None:
     """An old run is no wonder when nothing waits, nor a long one when it was big."""

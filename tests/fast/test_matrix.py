@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent.conditions import AllOf, AnyOf, Condition, conditions
 from agent.context import DecisionContext
 from agent.decide import decide
-from agent.matrix import AllOf, AnyOf, Condition, Matrix, Rule, conditions
+from agent.matrix import Matrix, Rule
 from agent.matrix import decide as evaluate
 from agent.matrix_file import MATRIX, load_matrix
 from agent.phrases import worded

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from agent.caution import SEVERITIES, Caution, caution
 from agent.cells import Space, numbers
+from agent.conditions import holds
 from agent.diagram import Diagrams
-from agent.matrix import Matrix, decide, holds
+from agent.matrix import Matrix, decide
 from agent.matrix_check import Checked, check
 from agent.matrix_file import MATRIX, load_matrix
 from agent.matrix_proof import Proof, at_level, proof_of

@@ -9,7 +9,7 @@ import pytest
 import cli
 from cli.run_facts import RejectSample, RunFacts, StepTime, checks, destinations, sums_closed, verdict
 from cli.run_page import render
-from mend.contracts.decision import Action, ActionTaken, DecisionResult, Rows, SegmentFilter, ToolResult
+from mend.contracts.decision import Action, ActionTaken, DecisionResult, Rows, SegmentFilter, SegmentValue, ToolResult
 from mend.contracts.drift import AddedField, Drift, RemovedField, RenameCandidate, RetypedField
 from mend.contracts.quality import ExpectationResult, QualityResults, QualitySummary, SuiteResult, SuiteStatistics
 from mend.contracts.report import ColumnProfile, PartitionRange, Places, RuleCount, RunReport, SegmentCount
@@ -333,6 +333,16 @@ def test_personal_segments_are_masked_in_every_text() -> None:
     run = replace(HELD_SEGMENT, decision=decision, pii=frozenset({"country"}))
     assert not re.search(r"\bBR\b", Page(render(run)).text)
     assert "country masked" in verdict(run).headline
+
+
+def test_a_held_pair_is_named_and_its_personal_value_masked() -> None:
+    """The headline has both values, a personal one stands nowhere, and neither alone is called localised."""
+    pair = replace(HELD_SEGMENT.decision.hold[0], also=SegmentValue(column="plan", value="gold"))
+    run = replace(HELD_SEGMENT, decision=replace(HELD_SEGMENT.decision, hold=(pair,), reasoning="it is gold"))
+    assert verdict(run).headline == "Published, except failing rows of country BR and plan gold"
+    assert "BR localised" not in Page(render(run)).text
+    hidden = replace(run, pii=frozenset({"plan"}))
+    assert not re.search(r"\bgold\b", Page(render(hidden)).text)
 
 
 def test_parts_of_a_personal_field_are_personal() -> None:

@@ -1,6 +1,7 @@
 """Localised failures: found where they sit, and never in a healthy run."""
 
 import random
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import comb
 
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 
 from agent.matrix_file import load_matrix
 from agent.segments import Localisation, localised_segments, upper_tail
-from mend.contracts.report import SegmentCount
+from mend.contracts.decision import SegmentFilter, SegmentValue
+from mend.contracts.report import PairCount, SegmentCount
 
 pytestmark = pytest.mark.agent
 
@@ -31,29 +33,115 @@ def found(*segments: SegmentCount, rows: int = 1000, limits: Localisation = LIMI
     return [one.value for one in localised_segments(segments, rows=rows, failures=failures, limits=limits)]
 
 
-def run(seed: int, share: float, ill: str | None = None, rows: int = 1000) -> list[SegmentCount]:
-    """Return the segments of a run whose rows fail with one probability, but for those of an ill country."""
+@dataclass(frozen=True)
+class Counts:
+    """What a report counts of a run by segments."""
+
+    segments: list[SegmentCount]
+    pairs: list[PairCount]
+    rows: int
+    failures: int
+
+
+Ill = tuple[str, ...]
+"""A country, a plan, or a country and a plan."""
+
+
+def run(seed: int, share: float, ill: Ill = (), rows: int = 1000, times: float = 0.4) -> Counts:
+    """Return the counts of a run whose rows fail with one probability, but for those of an ill segment."""
     rng = random.Random(seed)
-    counts: dict[tuple[str, str], list[int]] = {}
+    counts: dict[tuple[tuple[str, str], ...], list[int]] = {}
     for _ in range(rows):
         country, plan = rng.choice(COUNTRIES), rng.choices(PLANS, (5, 3, 2, 1))[0]
-        failed = rng.random() < (0.4 if country == ill else share)
-        for key in (("country", country), ("plan", plan)):
+        failed = rng.random() < (times if ill and {country, plan}.issuperset(ill) else share)
+        both = (("country", country), ("plan", plan))
+        for key in ((both[0],), (both[1],), both):
             count = counts.setdefault(key, [0, 0])
             count[0] += 1
             count[1] += failed
-    return [segment(value, rows, failures, column) for (column, value), (rows, failures) in counts.items()]
+    singles = [segment(key[0][1], count[0], count[1], key[0][0]) for key, count in counts.items() if len(key) == 1]
+    pairs = [
+        pair((key[0][1], key[1][1]), count[0], count[1]) for key, count in counts.items() if len(key) > 1 and count[1]
+    ]
+    return Counts(singles, pairs, rows, sum(one.failures for one in singles if one.column == "plan"))
+
+
+def pair(values: tuple[str, str], rows: int, failures: int) -> PairCount:
+    """Return the count of a country and a plan."""
+    return PairCount(columns=("country", "plan"), values=values, rows=rows, failures=failures)
+
+
+def blamed(counts: Counts) -> list[Ill]:
+    """Return the values of what is localised."""
+    found = localised_segments(counts.segments, counts.pairs, rows=counts.rows, failures=counts.failures, limits=LIMITS)
+    return [(one.value, one.also.value) if one.also else (one.value,) for one in found]
 
 
 @pytest.mark.parametrize("share", [0.02, 0.05])
 def test_a_healthy_run_has_no_bad_segment(share: float) -> None:
-    """In 200 runs whose failures are spread by chance none is blamed on a segment."""
-    assert [found(*run(seed, share)) for seed in range(200)] == [[]] * 200
+    """In 200 runs whose failures are spread by chance none is blamed on a segment, nor on a pair of them."""
+    assert [blamed(run(seed, share)) for seed in range(200)] == [[]] * 200
 
 
-def test_an_ill_segment_is_found() -> None:
-    """In 50 runs with an ill country it is found each time, and nothing else."""
-    assert [found(*run(seed, 0.01, ill="BR")) for seed in range(50)] == [["BR"]] * 50
+@pytest.mark.parametrize("ill", [("BR",), ("premium",)])
+def test_an_ill_segment_is_found(ill: Ill) -> None:
+    """In 50 runs with an ill country, or plan, it is found each time, and nothing else: no pair takes its place."""
+    assert [blamed(run(seed, 0.01, ill)) for seed in range(50)] == [[ill]] * 50
+
+
+@pytest.mark.parametrize("ill", [("BR", "free"), ("JP", "basic")])
+def test_an_ill_pair_is_found(ill: Ill) -> None:
+    """In 50 runs in which one plan of one country is ill, the pair is found each time and not the whole country."""
+    assert [blamed(run(seed, 0.01, ill, rows=3000, times=0.6)) for seed in range(50)] == [[ill]] * 50
+
+
+BOTH = [segment("BR", 300, 33), segment("US", 700, 7), segment("free", 300, 33, "plan"), segment("pro", 700, 7, "plan")]
+
+
+@pytest.mark.parametrize(
+    ("failing", "expected"),
+    {
+        "one pair alone": ([pair(("BR", "free"), 90, 30)], [("BR", "free")]),
+        "a pair that is no worse than its country": ([pair(("BR", "free"), 90, 11)], [("BR",)]),
+        "a pair that is all of its country": ([pair(("BR", "free"), 300, 33)], [("BR",)]),
+        "a pair of more failures than its country": ([pair(("BR", "free"), 90, 34)], [("BR",)]),
+        "a pair of a value that is not listed": ([pair(("BR", "old"), 90, 30)], [("BR",)]),
+        "too few rows": ([pair(("BR", "free"), 19, 19)], [("BR",)]),
+        "a pair elsewhere": ([pair(("US", "pro"), 20, 7)], [("BR",)]),
+    }.values(),
+)  # fmt: skip
+def test_a_pair_is_named_where_no_value_explains_it(failing: list[PairCount], expected: list[Ill]) -> None:
+    """It must fail far more often than the other rows of either of its values, else the value is named."""
+    assert blamed(Counts(BOTH, failing, 1000, 40)) == expected
+
+
+def test_a_pair_that_is_little_worse_is_not_named() -> None:
+    """With many rows it may be certain that a plan is worse than the rest of its country, and still say little."""
+    large = [replace(one, rows=1000 * one.rows, failures=1000 * one.failures) for one in BOTH]
+    assert blamed(Counts(large, [pair(("BR", "free"), 90_000, 11_700)], 1_000_000, 40_000)) == [("BR",)]
+
+
+def test_a_pair_that_leaves_another_find_untold_is_not_named() -> None:
+    """With one country ill in all plans and another in one, both countries are named: nothing ill stays outside."""
+    countries = [segment("BR", 100, 40), segment("IN", 100, 32), segment("US", 800, 8)]
+    plans = [segment("free", 400, 45, "plan"), segment("pro", 600, 35, "plan")]
+    counts = Counts([*countries, *plans], [pair(("IN", "free"), 40, 30), pair(("BR", "free"), 40, 16)], 1000, 80)
+    assert blamed(counts) == [("BR",), ("IN",)]
+
+
+def test_the_correction_counts_the_pairs() -> None:
+    """What is too weak beside a hundred pairs is found where no pair was looked at."""
+    weak = [segment("BR", 100, 12), segment("US", 900, 30), *(segment(name, 250, 10, "plan") for name in PLANS)]
+    limits = Localisation(alpha=Fraction(1, 250), min_rows=20, min_failures=5, ratio=2, mild_share=Fraction(1, 20))
+    assert localised_segments(weak, rows=1000, failures=42, limits=limits)
+    assert not localised_segments(weak, [pair(("US", "free"), 225, 9)], rows=1000, failures=42, limits=limits)
+
+
+def test_a_pair_is_a_condition_of_two_values() -> None:
+    """Its filter and its words name both, with the size of the effect."""
+    (one,) = localised_segments(BOTH, [pair(("BR", "free"), 90, 30)], rows=1000, failures=40, limits=LIMITS)
+    assert one.filter == SegmentFilter(column="country", value="BR", also=SegmentValue(column="plan", value="free"))
+    assert str(one) == "country 'BR' and plan 'free' (30 of 90 rows, 33.3333 %, elsewhere 1.0989 %)"
 
 
 def test_two_ill_segments_are_found() -> None:

@@ -3,6 +3,7 @@
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -12,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mend.contracts.decision import PartitionFilter, Rows, SegmentFilter
+from mend.contracts.decision import PartitionFilter, Rows, SegmentFilter, SegmentValue
 from mend.contracts.settled import SettledManifest
 from mend.runtime.errors import UserError
 from mend.runtime.layout import Layout
@@ -140,6 +141,11 @@ FIRST, SECOND = "event_date=2026-03-01/part-a.parquet", "event_date=2026-02-28/p
 US, MISSING = SegmentFilter(column="country", value="US"), SegmentFilter(column="country", value="(missing)")
 
 
+def also(one: SegmentFilter, column: str, value: str) -> SegmentFilter:
+    """Return a pair."""
+    return replace(one, also=SegmentValue(column=column, value=value))
+
+
 def published(first: list[int], second: list[int]) -> Tree:
     """Return the readable files."""
     return {f"out/run=r-1/{FIRST}": first, f"out/run=r-1/{SECOND}": second}
@@ -175,6 +181,10 @@ def test_held(layout: Layout) -> None:
         ([SegmentFilter(column="score", value="1.0")], [1, 2], []),
         ([SegmentFilter(column="score", value="1e+20")], [], [6]),
         ([SegmentFilter(column="country", value="US' OR '1'='1")], [], []),
+        ([also(US, "score", "1.0")], [1], []),
+        ([also(US, "score", "2.5")], [], [5]),
+        ([also(US, "score", "2.5"), also(MISSING, "score", "2.5")], [3], [5]),
+        ([also(US, "country", "(missing)")], [], []),
     ],
 )
 def test_the_failing_rows_of_a_segment_are_held(

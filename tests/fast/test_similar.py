@@ -3,13 +3,9 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-import pytest
-
 from mend.contracts.incident import Incident, Severity
-from mend.incidents.classes import ErrorKind, classify
 from mend.incidents.fold import explained
 from mend.incidents.lifecycle import acknowledged, marked, opened, reopened, resolved
-from mend.incidents.policy import PATTERN, SEVERITIES, Intervention, intervention, severity_of
 from mend.incidents.similar import recommended, similar
 from mend.incidents.trends import trends
 
@@ -58,44 +54,6 @@ def test_a_recurrence_teaches_that_a_remedy_failed() -> None:
     """What came back within a day counts against what had been done."""
     came_back = reopened(ended(incident("a", "brokers are down"), "waited"), AT + timedelta(hours=3))
     assert recommended(similar(incident("now", "brokers are down"), [came_back]))[0].failed == 1
-
-
-@pytest.mark.parametrize("kind", list(ErrorKind))
-def test_severity_grows_with_tries_and_failures(kind: ErrorKind) -> None:
-    """No kind becomes milder by more retries or more recent failures; each has a first severity."""
-    error = replace(classify("it broke"), kind=kind)
-    ranks = [
-        [list(Severity).index(severity_of(error, retries=r, recent_failures=f)) for f in range(12)] for r in range(7)
-    ]
-    assert all(row == sorted(row) for row in ranks)
-    assert all(list(column) == sorted(column) for column in zip(*ranks, strict=True))
-    assert severity_of(error) is SEVERITIES[kind]
-    assert severity_of(error, retries=5, recent_failures=10) is Severity.CRITICAL
-
-
-def test_a_first_transient_error_is_milder() -> None:
-    """It may be over by itself; once it was tried again, it is as bad as its kind."""
-    away = classify("all brokers are down")
-    assert (severity_of(away), severity_of(away, retries=1)) == (Severity.LOW, Severity.MEDIUM)
-
-
-@pytest.mark.parametrize(
-    ("severity", "error", "seen_before", "who"),
-    [
-        (Severity.CRITICAL, "all brokers are down", False, Intervention.ACT),
-        (Severity.HIGH, "No module named 'x'", False, Intervention.ACT),
-        (Severity.HIGH, "all brokers are down", False, Intervention.MONITOR),
-        (Severity.HIGH, "all brokers are down", True, Intervention.ACT),
-        (Severity.MEDIUM, "database is locked", False, Intervention.ACT),
-        (Severity.MEDIUM, "No module named 'x'", False, Intervention.MONITOR),
-        (Severity.MEDIUM, "No module named 'x'", True, Intervention.ACT),
-        (Severity.LOW, "database is locked", True, Intervention.MONITOR),
-    ],
-)
-def test_who_steps_in(severity: Severity, error: str, seen_before: bool, who: Intervention) -> None:
-    """Critical always, high usually, medium by pattern, low only watched."""
-    assert intervention(severity, classify(error), seen_before=seen_before) is who
-    assert ErrorKind.UNKNOWN not in PATTERN
 
 
 def test_trends_count_days_and_how_fast_people_are() -> None:

@@ -9,11 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mend.contracts.codec import dumps, loads
-from mend.contracts.report import Places, RuleCount, SegmentCount
+from mend.contracts.report import PairCount, Places, RuleCount, SegmentCount
+from mend.curate.segment_sums import MOST_SEGMENTS, OTHER_SEGMENT
 from mend.curate.tally import (
     MOST_NAMES,
-    MOST_SEGMENTS,
-    OTHER_SEGMENT,
     FieldCount,
     PartitionCount,
     Tally,
@@ -49,6 +48,11 @@ def field_counts(draw: st.DrawFn) -> FieldCount:
     )  # fmt: skip
 
 
+def counted_pair(values: tuple[str, str], rows: int, failures: int) -> PairCount:
+    """Return the count of a pair."""
+    return PairCount(columns=("c", "d"), values=values, rows=rows, failures=failures)
+
+
 @st.composite
 def tallies(draw: st.DrawFn) -> Tally:
     """Draw the counts of one task."""
@@ -58,6 +62,7 @@ def tallies(draw: st.DrawFn) -> Tally:
         fields=tuple(draw(st.lists(field_counts(), max_size=2))),
         rules=(RuleCount(rule=draw(NAME), column=draw(NAME), severity="quality", failures=draw(COUNT)),),
         segments=(SegmentCount(column=draw(NAME), value=draw(NAME), rows=rows, failures=draw(st.integers(0, rows))),),
+        pairs=(counted_pair((draw(NAME), draw(NAME)), rows, draw(st.integers(0, rows))),),
         late=draw(COUNT),
         failed=draw(COUNT),
         drifted=draw(COUNT),
@@ -147,3 +152,19 @@ def test_taking_rows_away_leaves_no_negative_count() -> None:
         )
     )
     assert [(one.value, one.rows, one.failures) for one in moved(before, gone).segments] == [(OTHER_SEGMENT, 5, 3)]
+
+
+def test_rows_of_pairs_are_taken_away() -> None:
+    """No count falls below nothing, a pair without rows is gone, one that is not counted stays so."""
+    one, other, left, new = ("a", "b"), ("a", "z"), ("q", "q"), ("n", "n")
+    before = Tally(pairs=(counted_pair(one, 5, 2), counted_pair(other, 1, 1), counted_pair(left, 3, 0)))
+    gone = Tally(pairs=(counted_pair(one, 2, 3), counted_pair(other, 1, 1), counted_pair(new, 1, 0)))
+    assert moved(before, gone).pairs == (counted_pair(one, 3, 0), counted_pair(left, 3, 0))
+
+
+def test_the_most_frequent_pairs_stay() -> None:
+    """Of many pairs of two columns the rarest are left out, whatever fails in them."""
+    many = tuple(counted_pair((f"{one:05}", "v"), 1, 1) for one in range(MOST_SEGMENTS + 5))
+    found = merge([Tally(pairs=many), Tally(pairs=(counted_pair(("often", "v"), 9, 0),))]).pairs
+    assert len(found) == MOST_SEGMENTS
+    assert counted_pair(("often", "v"), 9, 0) in found

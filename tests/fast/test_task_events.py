@@ -134,6 +134,20 @@ def test_a_mapping_that_somebody_changed_since_is_not_taken_back(workspace: Work
     assert workspace.store.mappings.current("customers").version == 3  # type: ignore[union-attr]
 
 
+def test_an_approval_during_a_pause_is_refused_and_waits_on(workspace: Workspace) -> None:
+    """Who paused the machine has the last word: nothing is recorded or done, and afterwards it can be approved."""
+    kept = taken(workspace, 1, "cannot cast x")
+    before = len(workspace.store.decisions.listed(9))
+    workspace.store.brakes.pause(now(), by="bob", reason="maintenance")
+    with pytest.raises(UserError, match="paused by bob: maintenance") as refused:
+        approve(workspace, kept.id, "ada")
+    assert refused.value.exit_code == 4
+    assert len(workspace.store.decisions.listed(9)) == before
+    assert requests(workspace) == []
+    workspace.store.brakes.resume(now(), by="bob")
+    assert answer_of(approve(workspace, kept.id, "ada")).approved_by == "ada"
+
+
 def test_what_waits_is_done_once_a_person_approves(workspace: Workspace) -> None:
     """In that person's name, in the same log; twice is refused."""
     kept = taken(workspace, 1, "cannot cast x")

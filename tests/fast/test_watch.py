@@ -1,6 +1,7 @@
 """Looks at health become incidents, one for each thing that is not well."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -8,13 +9,21 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import DBAPIError
 
+from agent.decide import decide
+from agent.matrix_file import load_matrix
+from agent.testing import scenario
+from mend.alerts.channel import Away, Message
+from mend.alerts.courier import Courier
+from mend.alerts.policy import Policy
+from mend.contracts.alert import Alert, AlertSeverity
+from mend.contracts.decision import Fallback
 from mend.contracts.incident import IncidentStatus, Severity
 from mend.incidents.log import incident_log
 from mend.runtime.clock import now
 from mend.runtime.settings import load_settings
 from mend.store.database import StoreUnavailable
 from orchestration.health import Finding, load_watching
-from orchestration.watch import lags, look, look_without_store, told
+from orchestration.watch import lags, look, look_without_store, told, vitals
 from orchestration.workspace import Workspace, open_workspace
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
@@ -53,6 +62,35 @@ def test_a_look_at_a_pipeline_without_a_broker_finds_that(workspace: Workspace) 
     """And nothing else: what could not be measured is not made up."""
     assert [one.check for one in look(workspace)] == ["broker"]
     assert [one.incident_type for one in incidents(workspace)] == ["health_broker"]
+
+
+def test_a_look_measures_what_people_forgot(workspace: Workspace) -> None:
+    """The oldest alert that waits, an open circuit, a pause, and whether the model answers."""
+    store, name, hours = workspace.store, workspace.pipeline.name, timedelta(hours=30)
+    store.brakes.open_circuit(name, "c", "why", now() - hours, by="decision")
+    store.brakes.open_circuit("another", "c", "why", now() - 9 * hours, by="decision")
+    store.brakes.pause(now() - hours, by="ada")
+    store.outbox.put(Alert(title="x", severity=AlertSeverity.INFO), now() - hours)
+    away = Courier(store=store, channels={"slack": Closed()}, policy=Policy(), now=lambda: now() - hours)
+    away.work(timedelta(seconds=1))
+    decided = decide(scenario(), load_matrix())
+    for fallback in (None, Fallback.TIME_OUT, Fallback.NOT_ASKED):
+        store.decisions.record(None, replace(decided, fallback=fallback), now())
+    found = vitals(workspace, load_watching())
+    ages = (found.alert_age, found.circuit_age, found.pause_age)
+    assert [round(one / 3600) for one in ages if one is not None] == [30, 30, 30]
+    assert found.model_answers is False
+    assert {one.check for one in look(workspace)} == {"broker", "alerts", "circuit", "pause", "model"}
+
+
+class Closed:
+    """A channel that is away."""
+
+    pace = 0.0
+
+    def send(self, message: Message) -> str | None:
+        """Be away."""
+        raise Away(message.id)
 
 
 def test_lags_are_remembered_between_looks(workspace: Workspace) -> None:

@@ -167,6 +167,8 @@ def test_the_report_is_filled(mixed: Mixed) -> None:
     assert report.watermark_delay == "15 minutes"
     assert report.status == "success"
     assert {one.column for one in report.segments} == {"country", "plan"}
+    assert {one.columns for one in report.segment_pairs} == {("country", "plan")}
+    assert all(one.failures for one in report.segment_pairs)
     assert {one.rule for one in report.rules} >= {"required", "type", "range"}
     assert {one.column for one in report.profile} >= {"email", "event_ts", "region"}
     assert report.start_time is not None
