@@ -55,9 +55,8 @@ def store_ports(
     pii: Collection[str] = (),
     error: str | None = None,
     run_id: str | None = None,
-    retriggers: RetriggerPort | None = None,
 ) -> Ports:
-    """Return ports over the store; orders to the publishing stay files in `ops`, as do requests without `retriggers`.
+    """Return ports over the store; requests to the runner and orders to the publishing stay files in `ops`.
 
     `contract` are the pipeline's own fields, the first version of its mapping; values of `pii` columns are in no
     incident. `error` is what the job said that failed, `run_id` what is decided about.
@@ -72,7 +71,7 @@ def store_ports(
         ),
         mappings=StoreMappings(store.mappings, pipeline, contract, run_id, store.trials),
         quarantine=FileQuarantine(ops.parent / "quarantine"),
-        retriggers=retriggers or FileRetriggers(ops / "retrigger.json"),
+        retriggers=FileRetriggers(ops / "retrigger.json"),
         notices=OutboxNotices(store, pipeline, now),
         acts=StoreActs(store.decisions),
         circuit=StoreCircuit(store.brakes, pipeline),

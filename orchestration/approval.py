@@ -9,7 +9,7 @@ from agent.diagnose import load_policy
 from agent.fix import approved_acts, mapping_version, plan, question
 from agent.monitor import Before
 from agent.tools import load_tools
-from agent.wiring import store_journal, store_ports
+from agent.wiring import retriggers_of, store_journal, store_ports
 from mend.contracts.codec import dumps
 from mend.contracts.decision import Action, DecisionResult, Rows
 from mend.contracts.task_event import Assessment, Diagnosis, Effect, Strategy
@@ -69,7 +69,9 @@ def carried_out(workspace: Workspace, kept: KeptEvent, found: tuple[Assessment, 
     journal = store_journal(
         workspace.store, layout.run_file(kept.id, "agent_decision"), layout.ops / "decision_log.jsonl"
     )
-    ports = store_ports(workspace.store, layout.ops, workspace.pipeline.name, contract_fields(workspace))
+    name = workspace.pipeline.name
+    ports = store_ports(workspace.store, layout.ops, name, contract_fields(workspace))
+    ports = replace(ports, retriggers=retriggers_of(workspace.settings, layout.ops, name))
     journal.record(decision, log_line(context, decision))
     decision = replace(decision, actions_taken=act(acts, load_tools(), ports, context))
     journal.finish(decision)

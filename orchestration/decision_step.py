@@ -120,8 +120,8 @@ def decide(
         pii=pipeline.pii,
         error=error,
         run_id=context.run,
-        retriggers=retriggers_of(workspace.settings, layout.ops, pipeline.name),
     )
+    ports = replace(ports, retriggers=retriggers_of(workspace.settings, layout.ops, pipeline.name))
     if approved:
         ports = replace(ports, brake=lambda: None)
     output = layout.run_file(context.run, "agent_decision") if context.run else layout.ops / "agent_decision.json"

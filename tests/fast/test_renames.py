@@ -108,8 +108,8 @@ def test_readers_take_old_and_new_files_in_one_scan(lane: Lane) -> None:
     folder = lane.workspace.settings.published
     files = f"{folder}/**/*.parquet"
     with duckdb.connect() as db:
-        joined = db.sql(f"SELECT count(*), count(score) FROM read_parquet('{files}', union_by_name=true)").fetchall()
-        plain = db.sql(f"SELECT count(*) FROM read_parquet('{files}')").fetchall()
+        joined = db.read_parquet(files, union_by_name=True).aggregate("count(*), count(score)").fetchall()
+        plain = db.read_parquet(files).aggregate("count(*)").fetchall()
     assert (joined, plain) == ([(40, 20)], [(40,)])
     newest = pq.read_schema(max(folder.rglob("*.parquet")))
     assert len(pd.read_parquet(folder)) == 40
