@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import Any
 
 from mend.contracts.mapping import Mapping
 from mend.remap.versions import Changed, changes, taken_back
@@ -125,7 +124,7 @@ def replayed_by(workspace: Workspace, run_id: str) -> list[str]:
     found = []
     for one in workspace.store.runs.standing(workspace.pipeline.name):
         if one.state in SETTLED and workspace.layout.run_file(one.run_id, "manifest").exists():
-            takes: tuple[Any, ...] = getattr(settled_manifest.read(workspace.layout, one.run_id), "takes", ())
+            takes = settled_manifest.read(workspace.layout, one.run_id).takes
             found += [one.run_id for each in takes if (each.run_id, each.place) == (run_id, "held")][:1]
     return found
 
