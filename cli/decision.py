@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.undo import undo
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from mend.store.engine import Store
 
 cli = typer.Typer(help="Decisions: list, show, replay, whatif, verify, approve, reject.", no_args_is_help=True)
+cli.command()(undo)
 
 Name = Annotated[str, typer.Argument(help="A run, or the number of a decision.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
