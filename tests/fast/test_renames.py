@@ -69,6 +69,19 @@ def test_a_renamed_field_is_remapped_alone(lane: Lane) -> None:
     assert lane.certify().proof.findings == ()
 
 
+def test_a_rename_is_found_beside_values_of_any_letters(lane: Lane) -> None:
+    """Published rows are tried again as the events that they came in, with letters of all scripts and backslashes."""
+    lane.run(*(orjson.dumps(orjson.loads(one) | {"name": "Ánge\\x41 Peña"}) for one in events(0)))
+    run_id = lane.stage(*events(100, email="email_address"))
+    drift = lane.report(run_id).drift
+    assert drift is not None
+    (found,) = drift.renamed_candidates
+    assert (found.new, found.action) == ("email_address", "apply")
+    _, trial = lane.workspace.store.trials.get("customers", found.trial or "-") or ("", None)
+    assert trial is not None
+    assert (trial.again.rows, trial.again.fit) == (60, 60)
+
+
 def test_a_new_field_of_a_run_is_filled_before_it_is_published(lane: Lane) -> None:
     """The run that brought a field is published with it: rescued values are back-filled, others stay rescued."""
     lane.run(*events(0))
