@@ -3,6 +3,7 @@
 import secrets
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,7 +15,6 @@ from urllib3 import PoolManager
 from urllib3.exceptions import HTTPError
 
 from agent.adapters.airflow_api import AirflowApi, AirflowRefusedError, airflow_of
-from cli.demo import send_events
 from cli.run_steps import progress
 from cli.spark_choice import fetched_platform
 from embedded.airflow_config import airflow_program
@@ -26,6 +26,14 @@ READY_SECONDS = 180.0
 HEALTHY = ("metadatabase", "scheduler", "dag_processor", "triggerer")
 MAIN_DAG = "autonomous_data_pipeline"
 REFUSED = 3
+ANOMALIES = {
+    "--late-rate": 0.05,
+    "--drift-frequency": 100,
+    "--missing-rate": 0.02,
+    "--malformed-rate": 0.01,
+    "--duplicate-rate": 0.01,
+}
+"""What is wrong with the events that the DAG finds at its first run."""
 
 
 def started(settings: Settings, folder: Path, port: int, kafka: str, events: int) -> Standing:
@@ -60,7 +68,7 @@ class Start:
         """Yield what is waited for, in order."""
         yield "start Kafka", lambda: self.until(lambda: bool(standing(self.folder)))
         if first and events:
-            yield f"send {events} events", lambda: send_events(self.known().kafka, events, "customers")
+            yield f"send {events} events", lambda: send_events(self.known().kafka, events)
         yield "start Airflow", lambda: self.until(lambda: self.known().phase == "up")
         yield "wait until it is healthy", lambda: self.until(self.is_healthy)
         yield "read the DAGs", lambda: self.until(self.has_dags)
@@ -113,6 +121,16 @@ class Start:
         elif self.keeper.poll() is None:
             self.keeper.terminate()
             self.keeper.wait()
+
+
+def send_events(broker: str, events: int) -> None:
+    """Run the producer as users do."""
+    options = [str(word) for pair in ANOMALIES.items() for word in pair]
+    command = [sys.executable, "-m", "producer", "--broker", broker, "--topic", "customers", "--rate", "0",
+               "--count", str(events), "--quiet", *options]  # fmt: skip
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise UserError(f"the producer failed: {done.stderr.strip() or done.stdout.strip()}", exit_code=1)
 
 
 def health(url: str) -> dict[str, str]:

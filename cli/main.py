@@ -12,6 +12,7 @@ from cli import (
     autonomy,
     backfill,
     backup,
+    chaos,
     circuit,
     contract,
     decide,
@@ -91,6 +92,7 @@ cli.add_typer(airflow.cli, name="airflow")
 cli.add_typer(event.cli, name="event")
 cli.add_typer(remap.cli, name="remap")
 cli.add_typer(quarantine.cli, name="quarantine")
+cli.add_typer(chaos.cli, name="chaos")
 
 
 @cli.callback()

@@ -24,12 +24,12 @@ def render(run: RunFacts, *, docs: str | None = None) -> str:
 
     Text that came from events is escaped, values of `pii` columns are masked, long values are cut.
     """
-    return template().render(view(run) | {"docs": docs})
+    return template("run.html.j2").render(view(run) | {"docs": docs})
 
 
 @cache
-def template() -> "Template":
-    """Return the compiled template, with the ways in which it writes figures and foreign text."""
+def template(name: str) -> "Template":
+    """Return a compiled template, with the ways in which it writes figures and foreign text."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # kept out of the command's start
 
     pages = Environment(
@@ -42,7 +42,7 @@ def template() -> "Template":
     pages.filters["compact"] = compact
     for write in (clean, clip, count, duration, moment, number, plural):
         pages.filters[write.__name__] = write
-    return pages.get_template("run.html.j2")
+    return pages.get_template(name)
 
 
 def view(run: RunFacts) -> dict[str, Any]:

@@ -40,6 +40,8 @@ Examples:
     python -m producer --rate 0 --count 1000 --seed 7 --start-ts 1767225600000
   Orders and their payments instead of customers
     python -m producer --events orders --create-topic --count 1000
+  A new field in every third, one country gone bad, a field under another name
+    python -m producer --drift-frequency 3 --bad-segment country=DE --rename plan:tariff
   Everything that can go wrong, in Avro
     python -m producer --format avro --malformed-rate 0.01 --duplicate-rate 0.02
 """
@@ -52,6 +54,7 @@ TITLES = {
     "missing_field_events": "without a field that must be there",
     "malformed_events": "malformed",
     "duplicate_events": "duplicates",
+    "bad_segment_events": "of a segment gone bad",
 }
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -64,6 +67,16 @@ def _finite(value: float | None) -> float | None:
 
 def _share(flag: str, meaning: str) -> Any:
     return typer.Option(flag, min=0.0, max=1.0, help=f"Share of the events, 0 to 1, that {meaning}.")
+
+
+def _pairs(flag: str, texts: list[str] | None, between: str) -> tuple[tuple[str, str], ...]:
+    found = []
+    for text in texts or ():
+        name, sign, value = text.partition(between)
+        if not (name and sign and value):
+            raise typer.BadParameter(f"'{text}' is not NAME{between}VALUE.", param_hint=flag)
+        found.append((name, value))
+    return tuple(found)
 
 
 @app.command(epilog=EXAMPLES)
@@ -100,6 +113,14 @@ def main(  # noqa: PLR0913 - one parameter a flag
     ] = 0.02,
     malformed_rate: Annotated[float, _share("--malformed-rate", "cannot be decoded")] = 0.0,
     duplicate_rate: Annotated[float, _share("--duplicate-rate", "repeat an earlier one byte for byte")] = 0.0,
+    bad_segment: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FIELD=VALUE", help="All events with that value break a rule of quality. Repeatable."),
+    ] = None,
+    rename: Annotated[
+        list[str] | None,
+        typer.Option(metavar="OLD:NEW", help="Send a field under another name; only in JSON. Repeatable."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="The same seed and start give the same bytes.")] = 42,
     start_ts: Annotated[
         int | None, typer.Option(min=EARLIEST_START_MS, help="Epoch ms at which event times begin. [now]")
@@ -124,7 +145,11 @@ def main(  # noqa: PLR0913 - one parameter a flag
         seed=seed,
         form=form,
         schema_path=schema_path or default_schema_path(kind.schema),
-        anomalies=Anomalies(late_rate, drift_frequency, missing_rate, malformed_rate, duplicate_rate),
+        anomalies=Anomalies(
+            *(late_rate, drift_frequency, missing_rate, malformed_rate, duplicate_rate),
+            bad_segments=_pairs("--bad-segment", bad_segment, "="),
+            renames=_pairs("--rename", rename, ":"),
+        ),
         create=create_topic,
         kind=kind,
         registry=registry_address(settings),

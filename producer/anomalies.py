@@ -39,13 +39,18 @@ class Message(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Anomalies:
-    """How often each kind happens; drift happens to every `drift_frequency`-th event, 0 for never."""
+    """How often each kind happens; drift happens to every `drift_frequency`-th event, 0 for never.
+
+    `bad_segments` are (field, value): every event with that value breaks a rule. `renames` are (old, new) names.
+    """
 
     late: float = 0.05
     drift_frequency: int = 100
     missing: float = 0.02
     malformed: float = 0.0
     duplicate: float = 0.0
+    bad_segments: tuple[tuple[str, str], ...] = ()
+    renames: tuple[tuple[str, str], ...] = ()
 
 
 def disturbed(events: Iterator[E], anomalies: Anomalies, seed: int) -> Iterator[E]:
@@ -53,7 +58,16 @@ def disturbed(events: Iterator[E], anomalies: Anomalies, seed: int) -> Iterator[
     late, missing, drift = (Random(f"{kind}-{seed}") for kind in ("late", "missing", "drift"))
     events = changed(events, gaps(anomalies.late, late), BackDating(seed))
     events = changed(events, gaps(anomalies.missing, missing), lambda event: _incomplete(event, missing))
-    return changed(events, _every(anomalies.drift_frequency), lambda event: _evolved(event, drift))
+    events = changed(events, _every(anomalies.drift_frequency), lambda event: _evolved(event, drift))
+    return spoiled(events, anomalies.bad_segments) if anomalies.bad_segments else events
+
+
+def spoiled(events: Iterator[E], segments: tuple[tuple[str, str], ...]) -> Iterator[E]:
+    """Let every event of the segments break a rule, and mark it."""
+    for event in events:
+        fields = event.fields()
+        bad = any(str(fields.get(name)) == value for name, value in segments)
+        yield event.spoiled().marked("bad_segment_events") if bad else event
 
 
 def damaged(messages: Iterator[Message], rate: float, damages: tuple[Damage, ...], seed: int) -> Iterator[Message]:

@@ -8,7 +8,7 @@ at most 900 events to each of its ticks. It ticks on even milliseconds only: odd
 # ruff: noqa: S311 - chance that can be repeated is the point
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import count
 from random import Random
@@ -85,6 +85,11 @@ class Event(NamedTuple):
             marketing_opt_in=chance.choice((True, False, None)),
             customer_segment=chance.choice(SEGMENTS),
         )
+
+    def spoiled(self) -> "Event":
+        """Return the event with an address that is none."""
+        customer = self.customer
+        return self._replace(customer=replace(customer, email=customer.email.replace("@", " at ")))
 
     def complete_fields(self) -> dict[str, Any]:
         """Return all fields; an enum cannot be empty, so an incomplete event has an empty country."""

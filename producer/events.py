@@ -44,3 +44,6 @@ class Event(Protocol):
 
     def evolved(self, chance: Random) -> Self:
         """Return the event in a later version of its schema."""
+
+    def spoiled(self) -> Self:
+        """Return the event with a value that breaks a rule of the quality of its pipeline; it keeps to its schema."""

@@ -7,7 +7,7 @@ the time of the start, so that two runs do not repeat each other, and are larger
 # ruff: noqa: S311 - chance that can be repeated is the point
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from random import Random
@@ -92,6 +92,10 @@ class Event(NamedTuple):
             discount=chance.choice((None, Decimal(chance.randrange(100, 2000)) * CENT)),
             points=chance.choice((None, chance.randrange(500))),
         )
+
+    def spoiled(self) -> "Event":
+        """Return the event with a total that is not the sum of its lines."""
+        return self._replace(basket=replace(self.basket, total=self.basket.total + 1))
 
     def complete_fields(self) -> dict[str, Any]:
         """Return all fields; an enum cannot be empty, so an incomplete event has an empty store."""

@@ -14,7 +14,7 @@ from mend.runtime.schema_registry import RegistryAddress
 from producer.anomalies import Anomalies
 from producer.avro import default_schema_path, register_schemas
 from producer.kinds import CUSTOMERS, Kind
-from producer.messages import Format, messages
+from producer.messages import Format, messages, refuse_unknown_fields
 from producer.pacing import batches
 from producer.publisher import DELIVERY_TIMEOUT_S, Publisher
 from producer.topics import create_topic
@@ -58,6 +58,7 @@ class Counters:
     missing_field_events: int
     malformed_events: int
     duplicate_events: int
+    bad_segment_events: int
     delivered_events: int
     errors: int
     first_error: str
@@ -81,6 +82,7 @@ def produce(
     A broker that does not answer or lacks the topic is a UserError before anything is sent.
     """
     stop = stop or Flag()
+    refuse_unknown_fields(options.kind, options.anomalies, options.form)
     if options.create:
         create_topic(options.kafka, options.topic)
     registered = options.registry if options.form is Format.AVRO else None
@@ -113,6 +115,7 @@ def _counters(publisher: Publisher, seconds: float) -> Counters:
         missing_field_events=counts["missing_field_events"],
         malformed_events=counts["malformed_events"],
         duplicate_events=counts["duplicate_events"],
+        bad_segment_events=counts["bad_segment_events"],
         delivered_events=counts["total_events"] - publisher.errors,
         errors=publisher.errors,
         first_error=publisher.reason,

@@ -181,9 +181,10 @@ def what_speaks_against(trial: Trial, before: Plan, after: Plan, came: Came, aga
         yield f"of {now.rows} set-aside rows {now.fit} would fit, {was.fit} do now"
     if trial.again.fit < trial.again.rows:
         yield f"of {trial.again.rows} rows of {trial.good_run} only {trial.again.fit} would fit"
-    more = share(now.failed_rules, now.fit) - share(trial.again.failed_rules, trial.again.fit)
-    if more > MANY_FAILURES:
-        yield f"{now.failed_rules} of the {now.fit} rows that fit fail a quality rule"
+    # Rows that a decision held fit already, and fail whatever the mapping is: only what it brings is counted.
+    failing, brought = now.failed_rules - was.failed_rules, now.fit - was.fit or now.fit
+    if share(failing, brought) - share(trial.again.failed_rules, trial.again.fit) > MANY_FAILURES:
+        yield f"{failing} more of the {now.fit} rows that fit fail a quality rule"
     moved = {
         name for name, source in zip(names(after.fields), after.sources, strict=True)
         if dict(zip(names(before.fields), before.sources, strict=True)).get(name, source) != source

@@ -3,7 +3,9 @@
 import json
 import logging
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -38,6 +40,22 @@ def configure_logging(*, verbose: int = 0, quiet: bool = False, json_lines: bool
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(handlers=[OurWay()], level=max(level, logging.WARNING), force=True)
+
+
+@contextmanager
+def logged_into(path: Path) -> Iterator[None]:
+    """Send events to the end of a file meanwhile, as JSON lines: who tells a story on stderr is not interrupted."""
+    before = structlog.get_config()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as out:
+        processors = [one for one in before["processors"][:-1] if one is not for_terminal]
+        structlog.configure(
+            processors=[*processors, one_json_line], logger_factory=lambda *_: structlog.PrintLogger(out)
+        )
+        try:
+            yield
+        finally:
+            structlog.configure(**before)
 
 
 def get_logger() -> Logger:
