@@ -75,7 +75,7 @@ def demo(
         settings = demo_settings(home, broker_)
         opened = stack.enter_context(open_workspace(settings, pipeline, spark_platform(java, jars, prepare=False)))
         workspace = stack.enter_context(at_work(opened))
-        with narrator(workspace, len(acts)) as audience:
+        with narrator(workspace) as audience:
             played = Story(workspace, acts, events, who(""), audience).play()
         proof = certify(settings, workspace.store, Scope(), now=clock.now(), pipelines=[workspace.pipeline])
         shown_acts = with_pages(workspace, played)

@@ -47,8 +47,8 @@ class ShownAct:
                 found["quarantined" if place.key in {"rejected", "held"} else place.key] += place.events
         made = self.played.healing.certificate if self.played.healing else None
         if made is not None:
-            found += Counter(published=made.published, duplicate=made.duplicates)
-            found["quarantined"] -= made.published + made.duplicates
+            gone = -made.published - made.duplicates
+            found.update(published=made.published, duplicate=made.duplicates, quarantined=gone)
         return found
 
     @property

@@ -34,14 +34,12 @@ class Narrator:
 
     console: Console
     workspace: "Workspace"
-    acts: int
     status: Status
 
     def begin(self, played: "Played") -> None:
         """Say which act begins."""
-        number = f"Act {played.act.number}" + (f" of {self.acts}" if self.acts > 1 else "")
         self.say("")
-        self.say(f"{number} · {played.title}", "bold")
+        self.say(f"Act {played.act.number} · {played.title}", "bold")
         self.say(f"  {played.act.told}", "dim")
 
     def sent(self, one: "Scenario", events: int) -> None:
@@ -73,7 +71,10 @@ class Narrator:
             f"{count(one.trial.set_aside.fit)} fit, {count(one.trial.set_aside_before.fit)} without it"
         )
         self.say(f"  approved  by the demo itself, in your name ({clean(one.by)}), as you would by:", "yellow")
-        self.say(f"            mend mapping apply --trial {one.trial_name[:12]} && mend quarantine replay --yes")
+        of = f"--pipeline {self.workspace.pipeline.name}"
+        self.say(
+            f"            mend mapping apply --trial {one.trial_name[:12]} {of} && mend quarantine replay --yes {of}"
+        )
         if one.certificate:
             first, *more = certificate_text(one.certificate).splitlines()
             self.say(f"  replayed  {first}")
@@ -92,11 +93,11 @@ class Narrator:
 
 
 @contextmanager
-def narrator(workspace: "Workspace", acts: int) -> Iterator[Narrator]:
+def narrator(workspace: "Workspace") -> Iterator[Narrator]:
     """Tell the story on stderr, with a spinner where that is a terminal; what Mend logs meanwhile is in its log."""
     console, log = Console(stderr=True), workspace.layout.ops / "logs" / "demo.log"
     with logged_into(log), console.status("Spark starts") as status:
-        yield Narrator(console, workspace, acts, status)
+        yield Narrator(console, workspace, status)
 
 
 def summary(acts: Sequence[ShownAct], proof: "Proof", page: Path) -> RenderableType:

@@ -1,6 +1,6 @@
 """A story in acts: events are sent into a stream that stays; an act ends when all of its events have been read."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -10,12 +10,13 @@ from mend.contracts.trial import Trial
 from mend.runtime.errors import UserError
 from orchestration.audit_step import import_ahead
 from orchestration.certificate import Certificate
-from orchestration.chaos import kind_of, send, trouble
+from orchestration.chaos import Trouble, kind_of, send, trouble
 from orchestration.held import replay_rows
 from orchestration.mapping import known_trial, offered, use
 from orchestration.stream import News, Stop, one_job
 from orchestration.workspace import Workspace
 from producer.scenarios import Scenario, scenario
+from producer.session import Counters
 
 TRIGGER_SECONDS = 0.5
 
@@ -24,7 +25,8 @@ TRIGGER_SECONDS = 0.5
 class Act:
     """One act: the scenarios that are sent one after the other; in an act that heals, a person approves between them.
 
-    `look` is the command that shows what came of it; `first` is sent before where the act is played alone: it has to be compared with something.
+    `look` is the command that shows what came of it; `first` is sent before where the act is played alone, which has to
+    be compared with something.
     """
 
     number: int
@@ -125,6 +127,7 @@ class Story:
     events: int
     by: str
     audience: Audience
+    sender: Callable[[Trouble], Counters] = send
     played: list[Played] = field(default_factory=list)
     stop: Stop = field(default_factory=Stop)
     read: int = 0
@@ -184,7 +187,7 @@ class Story:
         if not events:
             return
         one, workspace = self.named(name), self.workspace
-        goal = self.read + send(trouble(workspace.settings, workspace.pipeline, one, events)).total_events
+        goal = self.read + self.sender(trouble(workspace.settings, workspace.pipeline, one, events)).total_events
         self.played[-1].sent.append((one, events))
         self.audience.sent(one, events)
         while self.read < goal:

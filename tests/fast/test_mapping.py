@@ -142,6 +142,25 @@ def test_values_of_another_kind_speak_against_a_mapping(lane: Lane) -> None:
         use(lane.workspace, name, **ANN)
 
 
+def spoilt(first: int, **renames: str) -> list[bytes]:
+    """Return events of which those of one country fail a quality rule."""
+    made = [orjson.loads(one) for one in events(first, 120, **renames)]
+    return [orjson.dumps(one | ({"email": "none"} if one["country"] == "DE" else {})) for one in made]
+
+
+def test_rows_that_fail_whatever_the_mapping_is_do_not_speak_against_it(lane: Lane) -> None:
+    """Held rows failed a rule before; only the failures that a mapping brings are its own."""
+    lane.run(*events(0))
+    lane.run(*spoilt(100))
+    lane.run(*events(300, plan="tariff"))
+    _, trial = try_file(lane.workspace, written(lane, "fields:\n  plan: {from: tariff}"))
+    assert (trial.set_aside_before.failed_rules, trial.set_aside.failed_rules) == (30, 30)
+    assert trial.passed, trial.against
+    lane.run(*spoilt(500, plan="tariff"))
+    _, trial = try_file(lane.workspace, written(lane, "fields:\n  plan: {from: tariff}"))
+    assert trial.against == ("30 more of the 210 rows that fit fail a quality rule",)
+
+
 def test_a_trial_of_other_rules_is_not_used(unchanged: Lane) -> None:
     """The contract changed since: what was tried is not what would be done."""
     name, _ = try_file(unchanged.workspace, written(unchanged, "fields:\n  email: {from: mail}"))

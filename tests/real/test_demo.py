@@ -16,7 +16,7 @@ EVENTS = 2000
 
 
 def test_the_demo_can_be_interrupted_and_begun_again(jars: Jars, java: Java, tmp_path: Path) -> None:
-    """Ctrl-C ends all that it started; the next demo in the same folder accounts for every event, and writes a page."""
+    """Ctrl-C ends all that it started; the next demo in the same folder plays all acts, accounts for every event, and writes pages."""
     assert jars.kafka
     assert java.executable.exists()
     command = Command(folder=tmp_path, variables={"MEND_HOME": "not used", "KAFKA_BROKER": "not.used:1"})
@@ -39,10 +39,18 @@ def test_the_demo_can_be_interrupted_and_begun_again(jars: Jars, java: Java, tmp
         "dead letters": positions((home / "dead_letters").rglob("*.parquet")),
         "duplicates": positions((home / "duplicates").rglob("*.parquet")),
     }
-    assert sum(found.total() for found in places.values()) == EVENTS
+    # What is replayed is published, and its original stays in the quarantine until retention ends.
+    replayed = set(positions((home / "out" / "parquet").glob("run=*-replay-*/**/*.parquet")))
+    assert len(replayed) == EVENTS // 4 // 2
+    assert replayed <= set(places["quarantined"])
+    assert sum(found.total() for found in places.values()) == EVENTS + len(replayed)
     assert len(set().union(*places.values())) == EVENTS
     for label, found in places.items():
-        assert re.search(rf"{label}\W+{found.total():,}\b", done.stdout), label
+        wait = found.total() - len(replayed) * (label == "quarantined")
+        assert re.search(rf"^{label}\W+{wait:,}\b", done.stdout, re.MULTILINE), label
+    told = [done.stderr.index(f"Act {number} ·") for number in range(1, 5)]
+    assert told == sorted(told)
+    assert (tmp_path / "made" / "pages" / "act-4.html").is_file()
     page = next((home / "ops" / "runs").rglob("run.html")).read_text(encoding="utf-8")
     outside = re.findall(r"(?:src|href)\s*=\s*[\"']?(?!#|data:)[^\s\"'>]+|url\((?!#)[^)]*\)|@import|https?://", page)
     assert outside == ['href="data_docs.html']
