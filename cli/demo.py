@@ -38,9 +38,10 @@ def demo(
 ) -> None:
     """Start a Kafka broker and Spark, and play four acts: a healthy run, a new field, a bad segment, a rename.
 
-    Needs nothing beforehand: no Docker, no Java, no account. Everything listens on loopback and ends with the demo. In
-    act 4 the demo itself says yes to the mapping that Mend proposes, in your name. Exit code 1: the proof at the end
-    does not hold.
+    Needs nothing beforehand: no Docker, no Java, no account. Everything listens on loopback and ends with the demo.
+
+    In act 4 the demo itself says yes to the mapping that Mend proposes, in your name; played alone, the act begins with
+    a healthy run, to compare with. Exit code 1: the proof at the end does not hold.
 
     [dim]Examples:[/dim] mend demo · mend demo --act 3 · mend demo --events 100000 --json · mend demo --pipeline orders
     """
