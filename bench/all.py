@@ -21,6 +21,7 @@ from bench import (
     producer,
     prove,
     raw_read,
+    remap,
     startup,
     steps,
 )
@@ -45,6 +46,7 @@ BENCHES: tuple[Callable[[Wish], dict[str, Any]], ...] = (
     empty_run.measure,
     latency.measure,
     fingerprints.measure,
+    remap.measure,
 )
 
 

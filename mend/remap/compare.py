@@ -73,7 +73,7 @@ FEWEST_VALUES = 30
 
 
 def enough(old: Profile, new: Profile, *, money: bool) -> bool:
-    """Whether a change of unit, or a usual rate of exchange of money, or another way of writing, would have been seen."""
+    """Whether a change of unit, a usual rate of exchange of money, or another way of writing would have been seen."""
     few = min(len(old.filled), len(new.filled))
     if few < FEWEST_VALUES:
         return False

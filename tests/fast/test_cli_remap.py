@@ -17,7 +17,10 @@ from mend.runtime.errors import UserError
 
 pytestmark = pytest.mark.spark
 
-ROWS = [{"id": at, "cust_nm": f"Ann {chr(65 + at % 26)}x{at}", "zip": f"0{at:04d}", "place": {"town": "Bonn"}} for at in range(60)]
+ROWS = [
+    {"id": at, "cust_nm": f"Ann {chr(65 + at % 26)}x{at}", "zip": f"0{at:04d}", "place": {"town": "Bonn"}}
+    for at in range(60)
+]
 
 
 def renamed(row: dict[str, Any]) -> dict[str, Any]:
@@ -46,7 +49,10 @@ def test_json_lines_are_matched(tmp_path: Path) -> None:
     assert set(document["unmatched"]) == {"old", "new"}
     assert set(document["proposals"][0]) == {"old", "new", "score", "action", "reasons"}
     found = loads(Matching, result.stdout)
-    assert [(one.old, one.new) for one in found.proposals] == [("cust_nm", "customerName"), ("place.town", "place.city")]
+    assert [(one.old, one.new) for one in found.proposals] == [
+        ("cust_nm", "customerName"),
+        ("place.town", "place.city"),
+    ]
     assert found.proposals[0].action == "apply"
 
 
@@ -118,8 +124,8 @@ def test_an_avro_schema_keeps_types_and_classes(tmp_path: Path) -> None:
     assert schema.field("mail").metadata == {b"pii": b"true"}
     town = pa.struct([pa.field("town", pa.string(), nullable=False)])
     assert schema.types == [
-        pa.string(), pa.timestamp("ms", "UTC"), pa.decimal128(9, 2), town, pa.list_(town), pa.map_(pa.string(), pa.int32()),
-        pa.string(),
+        pa.string(), pa.timestamp("ms", "UTC"), pa.decimal128(9, 2), town, pa.list_(town),
+        pa.map_(pa.string(), pa.int32()), pa.string(),
     ]  # fmt: skip
     path.write_bytes(b'"string"')
     with pytest.raises(UserError, match="no schema of a record"):

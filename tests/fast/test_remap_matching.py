@@ -112,6 +112,30 @@ def test_two_counts_from_one_on_are_no_key() -> None:
     assert not any("same rows" in reason for reason in found.reasons)
 
 
+def test_a_shift_shows_in_the_same_rows_beside_a_count() -> None:
+    """A count is a key where another column follows itself exactly; where both only grow, it proves nothing."""
+    chance = Random(1)
+    moments = [1_700_000_000 + chance.randrange(10**6) for _ in range(200)]
+    shifted = match(
+        {"n": list(range(200)), "ts": moments}, {"n": list(range(200)), "ts": [one - 7200 for one in moments]}
+    )
+    assert [(one.kind, one.why) for one in shifted.warnings] == [
+        ("time_zone", "moments of the same rows are shifted by -2 h")
+    ]
+    other = sorted(1_700_000_000 + chance.randrange(10**6) for _ in range(200))
+    grown = match({"n": list(range(200)), "ts": sorted(moments)}, {"n": list(range(200)), "ts": other})
+    assert grown.warnings == ()
+
+
+def test_a_name_that_means_something_else_now_is_followed() -> None:
+    """Where the values of a name that stayed went to a new one, a person is asked, and the old name is warned about."""
+    chance = Random(1)
+    old = {"contact": v.email(chance, 300)}
+    found = match(old, {"contact": v.phone(chance, 300), "contact_email": v.email(chance, 300)})
+    assert (only(found).new, only(found).action) == ("contact_email", "ask")
+    assert kinds(found, "contact") == {"personal_data"}
+
+
 def test_personal_data_of_the_schema_is_watched() -> None:
     """A column that was personal and is not said to be so any more is told, under its name and a new one."""
     values = v.email(Random(1), 100)
