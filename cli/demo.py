@@ -67,7 +67,10 @@ def demo(
             send(broker_, events, pipeline)
             shown.note(f"{events} events, some late, drifted, incomplete, broken or sent twice")
         settings = demo_settings(home, broker_)
-        with open_workspace(settings, pipeline, spark_platform(java, jars)) as opened, at_work(opened) as workspace:
+        with (
+            open_workspace(settings, pipeline, spark_platform(java, jars, prepare=False)) as opened,
+            at_work(opened) as workspace,
+        ):
             runs = run_everything(workspace, steps)
             pages = [write_page(workspace, one) for one in runs]
     show(Console(), runs, pages)

@@ -63,6 +63,45 @@ def ls(  # noqa: PLR0913, PLR0917 - each is a filter of the command
 
 
 @cli.command()
+def fingerprint(
+    message: Annotated[
+        str | None, typer.Option("--message", "-m", help="The error. Without it, stdin is read.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say what makes an error the same problem as others, what kind it is, and whether another try may help.
+
+    Ids, numbers, offsets, times and addresses do not count. Nothing is stored.
+
+    [dim]Examples:[/dim] mend incident fingerprint -m "Connection to node -1 refused" --json · tail -40 spark.log |
+    mend incident fingerprint
+    """
+    import sys
+
+    from mend.incidents.classes import classify
+    from mend.incidents.fingerprint import fingerprint as mark
+    from mend.incidents.fingerprint import masked
+
+    text = sys.stdin.read() if message is None else message
+    found = classify(text)
+    told = {
+        "fingerprint": mark(text),
+        "cause": found.signs if found.signs != "none" else "unknown",
+        "category": found.kind.value,
+        "retriable": found.retriable,
+        "lasting": found.lasting.value,
+        "part": found.part.value,
+        "side": found.side.value,
+        "masked": masked(text),
+    }
+    if as_json:
+        echo(told)
+        return
+    for name, value in told.items():
+        typer.echo(f"{name:<12} {value}")
+
+
+@cli.command()
 def show(incident: Id, as_json: Json = False) -> None:
     """Show an incident: its facts, its life, what is folded into it, and why that is thought to belong to it.
 

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
     from pyspark.sql.streaming.readwriter import DataStreamWriter
 
+FEW_EVENTS = 500_000
+"""A job for fewer is brief: Spark's start costs it more than the events do."""
 LOOK_SECONDS = 0.2
 """How often a stream looks whether it was asked to stop."""
 
@@ -106,11 +108,18 @@ def run(settings: Settings, options: argparse.Namespace) -> list[str]:
     rules = load_rules(pipeline.rules_path, pipeline=pipeline.name)
     check_columns(rules, checked_plan(pipeline, rules).columns, pipeline.rules_path)
     with alone(Layout(settings), pipeline.name, options.lock):
-        session = make_session(settings.spark_master, name=f"mend-{pipeline.name}", jars=options.jars)
+        session = make_session(
+            settings.spark_master, name=f"mend-{pipeline.name}", jars=options.jars, brief=is_brief(options)
+        )
         try:
             return work(session, settings, pipeline, rules, options)
         finally:
             session.stop()
+
+
+def is_brief(options: argparse.Namespace) -> bool:
+    """Whether few events wait for the job, and it ends with them."""
+    return options.trigger is None and options.backfill is None and options.lag is not None and options.lag < FEW_EVENTS
 
 
 @contextmanager

@@ -13,12 +13,15 @@ RECORDS_PER_BATCH = 50_000
 BYTES_PER_BATCH = 64 * 2**20
 THROUGHPUT = "-XX:+UseParallelGC"
 """Pauses do not matter to a job; the default collector spends more of a core on what the hand-over leaves behind."""
+BRIEF = "-XX:TieredStopAtLevel=1"
+"""A job that ends within seconds is over before the optimising compiler has paid for itself."""
 
 
-def make_session(master: str, *, name: str, jars: Sequence[Path]) -> "SparkSession":
+def make_session(master: str, *, name: str, jars: Sequence[Path], brief: bool = False) -> "SparkSession":
     """Start or get the session. With a local master everything listens on loopback only.
 
-    `jars` are Spark's Kafka connector and what it needs; empty where spark-submit or the cluster brings them.
+    `jars` are Spark's Kafka connector and what it needs; empty where spark-submit or the cluster brings them. A `brief`
+    session starts sooner and moves many events slower.
     """
     from pyspark.sql import SparkSession
 
@@ -34,7 +37,7 @@ def make_session(master: str, *, name: str, jars: Sequence[Path]) -> "SparkSessi
         .config("spark.sql.execution.arrow.maxBytesPerBatch", str(BYTES_PER_BATCH))
         .config(
             "spark.driver.extraJavaOptions",
-            f"{THROUGHPUT} -Dlog4j2.configurationFile={CONF_FOLDER / 'log4j2.properties'}",
+            f"{THROUGHPUT} {BRIEF if brief else ''} -Dlog4j2.configurationFile={CONF_FOLDER / 'log4j2.properties'}",
         )
     )
     if jars:

@@ -117,7 +117,7 @@ def table() -> tuple[Signs, ...]:
     return tuple(
         (
             ErrorClass(kind=row.kind, part=row.part, lasting=row.lasting, signs=row.name),
-            re.compile("|".join(row.signs), re.IGNORECASE),
+            re.compile("|".join(row.signs), re.IGNORECASE | re.MULTILINE),
         )
         for row in rows
     )

@@ -159,11 +159,11 @@ def counts(ports: MemoryPorts) -> int:
 
 
 def test_two_runs_are_two() -> None:
-    """What was done for one run is done for the next one, too."""
+    """What was done for one run is done for the next one, too; the incident of their cause has seen both."""
     ports = memory_ports()
     for name in ("run-7", "run-8"):
         run(ports, report={"late_records": 500, "run_id": name})
-    assert len(ports.incidents.opened) == 2
+    assert [one.context["seen"] for one in ports.incidents.opened] == [2]
 
 
 def test_undated_figures_are_never_taken_for_the_same_run() -> None:
@@ -171,7 +171,7 @@ def test_undated_figures_are_never_taken_for_the_same_run() -> None:
     ports = memory_ports()
     for hour in (12, 13):
         run(ports, report={"late_records": 500}, timestamp=f"2026-01-01T{hour}:00:00+00:00")
-    assert len(ports.incidents.opened) == 2
+    assert [one.context["seen"] for one in ports.incidents.opened] == [2]
 
 
 def test_dated_documents_name_their_run() -> None:

@@ -34,7 +34,7 @@ from mend.curate.staging import MANIFEST
 from mend.runtime import clock
 from mend.runtime.errors import UserError
 from mend.runtime.faults import POINTS, arm, armed, fault_point
-from mend.runtime.files import append_line, removed_on_error, write_atomic
+from mend.runtime.files import removed_on_error, write_atomic
 from mend.runtime.layout import Layout
 from mend.runtime.locks import only_one
 from mend.sinks.parquet import ParquetSink
@@ -191,7 +191,7 @@ def copying(world: World) -> None:
 
 def repeating(world: World) -> None:
     """Write a decision down whenever it is made."""
-    instead(agent__adapters__journal_file__append_line_once=append_line)
+    instead(mend__runtime__decision_log__unchained=lambda _: {})
     drive(world)
 
 

@@ -7,6 +7,7 @@ import orjson
 import pytest
 
 from agent.adapters.retrigger_file import FileRetriggers
+from agent.decide import DAG
 from agent.ports import Retrigger
 from orchestration.retriggers import seconds_until_due, take_due
 
@@ -18,7 +19,7 @@ def ask(path: Path, start: datetime | None) -> None:
     """Ask as the agent does."""
     FileRetriggers(path).request(
         Retrigger(
-            dag_id="d", task_id="t", execution_date=start.isoformat() if start else None, requested_at=NOW.isoformat()
+            dag_id=DAG, task_id="t", execution_date=start.isoformat() if start else None, requested_at=NOW.isoformat()
         )
     )
 

@@ -290,7 +290,7 @@ def test_localised_signals_come_from_the_report() -> None:
         {"column": "country", "value": "US", "rows": 850, "failures": 10},
     ]
     signals = look({"dq_failures": 50, "segments": segments, "places": PLACES})
-    assert [str(one) for one in signals.localised] == ["country 'BR' (40 of 100 rows)"]
+    assert [str(one) for one in signals.localised] == ["country 'BR' (40 of 100 rows, 40 %, elsewhere 1.17647 %)"]
 
 
 def test_every_signal_but_the_given_may_be_unknown() -> None:

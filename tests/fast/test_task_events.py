@@ -49,9 +49,9 @@ def requests(workspace: Workspace) -> list[dict[str, Any]]:
 
 
 def open_incidents(workspace: Workspace) -> list[Any]:
-    """Return the incidents that are open."""
+    """Return the incidents that are open, without those that were folded into them."""
     known = incident_log(workspace.store, workspace.layout.ops).get_recent_incidents(at=now())
-    return [one for one in known if one.status is IncidentStatus.OPEN]
+    return [one for one in known if one.status is IncidentStatus.OPEN and one.parent is None]
 
 
 def test_a_safe_failure_is_retried_and_followed_until_the_task_succeeds(workspace: Workspace) -> None:

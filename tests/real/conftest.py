@@ -22,7 +22,7 @@ import yaml
 from pydantic import SecretStr
 
 from embedded.jars import Jars, cache_folder, resolve_jars
-from embedded.java import Java, find_java, spark_environment
+from embedded.java import Java, find_java
 from embedded.kafka_broker import KafkaBroker, create_topic
 from embedded.spark_platform import spark_platform
 from mend.contracts.codec import loads
@@ -103,9 +103,10 @@ def spark_session(java: Java, jars: Jars) -> Iterator["SparkSession"]:
     from spark.session import make_session
 
     with pytest.MonkeyPatch.context() as environment:
-        for name, value in spark_environment(java).items():
+        platform = spark_platform(java, jars)
+        for name, value in platform.environment.items():
             environment.setenv(name, value)
-        session = make_session("local[2]", name="mend-tests", jars=jars.spark)
+        session = make_session("local[2]", name="mend-tests", jars=platform.jars)
     yield session
     session.stop()
 

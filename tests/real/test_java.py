@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from embedded.jars import Jars
 from embedded.java import SPARK_MODULE, Java, find_java, spark_environment, wheel_java
+from embedded.spark_platform import spark_platform
 
 
 def test_without_a_java_on_the_machine_the_wheel_is_taken() -> None:
@@ -47,3 +49,14 @@ def test_only_the_missing_module_is_taken_from_a_command() -> None:
     command = [java, "-Dodd=a  'b' \"c\" $d *", SPARK_MODULE, "-XshowSettings:properties", "-version"]
     answer = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | environment)
     assert "odd = a  'b' \"c\" $d *\n" in answer.stderr
+
+
+def test_sparks_java_maps_the_classes_that_were_kept(java: Java, jars: Jars) -> None:
+    """A start takes more than a thousand of Spark's classes as they were kept, and says nothing of it."""
+    environment = spark_platform(java, jars).environment
+    command = [str(Path(sys.executable).parent / "spark-submit"), "--version"]
+    quiet = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | environment)
+    assert "cds" not in quiet.stdout + quiet.stderr
+    environment["SPARK_SUBMIT_OPTS"] += " -Xlog:class+load=info"
+    loud = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | environment)
+    assert loud.stdout.count("shared objects file (top)") > 1000
