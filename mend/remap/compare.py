@@ -79,10 +79,11 @@ def enough(old: Profile, new: Profile, *, money: bool) -> bool:
         return False
     if not old.kind == new.kind == "number" or old.sequence or max(old.unseen, new.unseen) <= CLOSED:
         return True
-    return power(old, new) <= (WEAKEST_OF_MONEY if money else WEAKEST)
+    priced = money or (old.decimals == CENTS and old.ordered[0] >= 0)
+    return power(old, new) <= (WEAKEST_OF_MONEY if priced else WEAKEST)
 
 
-WEAKEST, WEAKEST_OF_MONEY = 0.28, 0.12
+WEAKEST, WEAKEST_OF_MONEY, CENTS = 0.28, 0.12, 2
 
 
 def power(old: Profile, new: Profile) -> float:
