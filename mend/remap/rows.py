@@ -177,7 +177,7 @@ def partners(found: RowPairs, old: Mapping[str, Profile], new: Mapping[str, Prof
 def cleaned(found: RowPairs, old: Mapping[str, Profile], new: Mapping[str, Profile]) -> RowPairs:
     """Leave out rows that met by accident: most of the other columns, which agree elsewhere, differ in them."""
     agreeing = [(one, other) for one, other in shared(found, old, new) if agree(found, one, other)]
-    agreeing = agreeing or partners(found, old, new)
+    agreeing += partners(found, old, new)
     if len(agreeing) < 2:  # noqa: PLR2004 - one column cannot outvote itself
         return found
     equal = np.mean([one.hashes[found.old] == other.hashes[found.new] for one, other in agreeing], axis=0) >= MANY
