@@ -120,11 +120,11 @@ def test_rows_that_meet_by_accident_are_left_out() -> None:
     chance = Random(1)
     keys = chance.sample(range(10**6), 105)
     names, sums = v.person(chance, 105), v.lognormal(9, 0.8)(chance, 105)
-    old = {"key": keys[:100], "who": names[:100], "sum": sums[:100]}
+    old = {"key": keys[:100], "who": names[:100], "wert": sums[:100]}
     new = {
         "key": keys[40:100] + keys[:4],
         "who": names[40:100] + names[100:104],
-        "amount": sums[40:100] + sums[100:104],
+        "zz9": sums[40:100] + sums[100:104],
     }
     found = only(match(old, new))
     assert (found.action, found.reasons[1]) == ("apply", "100.0% of 60 same rows have the same value")
@@ -201,6 +201,16 @@ def test_few_rows_are_never_applied(rows: int) -> None:
     found = match({"custName": ["Ann Fox"] * rows, "x": [1] * rows}, {"cust_name": ["Bob Ito"] * rows, "x": [1] * rows})
     assert all(one.action != "apply" for one in found.proposals)
     assert [one.new for one in found.proposals] == ["cust_name"]
+
+
+def test_money_needs_rows_enough_to_see_a_rate_of_exchange() -> None:
+    """Sixty other rows of a wide spread would hide nine percent: a person is asked, and told why."""
+    chance = Random(1)
+    make = v.lognormal(50, 0.8)
+    asked = only(match({"amt": make(chance, 60)}, {"amount": make(chance, 60)}))
+    assert (asked.action, asked.reasons[-1]) == (
+        "ask", "there are too few values to see a change of unit or meaning"
+    )  # fmt: skip
 
 
 def test_a_table_without_columns_matches_nothing() -> None:
