@@ -293,6 +293,22 @@ def test_edited_events_take_the_place_of_those_that_came(workspace: Workspace, t
         keep_edits(workspace, path)
 
 
+def test_dead_letters_can_be_edited_too(workspace: Workspace, tmp_path: Path) -> None:
+    """What was no event at all is exported as it came, and what a person makes of it is published."""
+    batches = [*([event(run, n) for n in range(EVENTS)] for run in range(2)), [make_event(id="g"), b"{no event"]]
+    ingest(workspace, batches)
+    path, dead = tmp_path / "dead.jsonl", Selection(places=("dead_letter",))
+    assert write_export(bench_of(workspace), dead, path) == 1
+    line = orjson.loads(path.read_bytes())
+    assert (line["reason"], line["event"]) == ("not_json", "{no event")
+    path.write_bytes(orjson.dumps(line | {"event": orjson.loads(make_event(id="h"))}))
+    accepted(workspace, dead, keep_edits(workspace, path))
+    made = press(workspace, dead)
+    assert made is not None
+    assert (made.held, made.published, made.proven) == (1, 1, True)
+    assert counts(prove(workspace))["published"] == 2 * GOOD + 2
+
+
 def test_missing_and_foreign_files_are_told_and_never_replayed(workspace: Workspace) -> None:
     """A run whose file is gone is refused, another one is not; a file that no manifest names never counts."""
     first, second = (one.run.run_id for one in bench_of(workspace).index.sources)
