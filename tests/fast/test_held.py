@@ -315,6 +315,7 @@ def test_missing_and_foreign_files_are_told_and_never_replayed(workspace: Worksp
     (file,) = (workspace.layout.quarantine(first) / "reason=type").glob("*.parquet")
     shutil.copy(file, workspace.layout.quarantine(second) / "reason=type" / "stranger.parquet")
     (workspace.settings.home / "quarantine" / "run=nobody").mkdir()
+    shutil.copy(file, workspace.settings.home / "quarantine" / "run=nobody" / "stranger.parquet")
     bench = bench_of(workspace)
     assert [path.name for path in bench.index.strange] == ["run=nobody"]
     assert sum(one.rows for one in groups(bench.index, TEXTS)) == 6
