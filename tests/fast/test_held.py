@@ -40,9 +40,11 @@ from orchestration.held import (
 )  # fmt: skip
 from orchestration.retention import Goes, Judge, retire
 from orchestration.storage import at_work
+from orchestration.watch import paces
 from orchestration.workspace import Workspace, open_workspace
+from spark.batch import last_report
 from tests.fast.conftest import ROOT, make_event
-from tests.fast.crashes import World
+from tests.fast.crashes import World, job_of
 from tests.fast.held_world import CAST, EVENTS, GOOD, MISSING, NOW, RENAME, TEXTS, accepted, audit, event, ingest, prove
 
 pytestmark = pytest.mark.waits
@@ -258,6 +260,17 @@ def test_discarded_rows_keep_their_bytes(workspace: Workspace) -> None:
     assert counts(prove(workspace))["rejected"] == 10
     log = (workspace.layout.ops / "decision_log.jsonl").read_text()
     assert "quarantine_discard" in log.splitlines()[-1]
+
+
+def test_a_replay_is_no_run_of_the_stream(workspace: Workspace) -> None:
+    """What is expected of the next run is learnt from runs that read the topic: how it looked, and how fast it was."""
+    accepted(workspace, TEXTS, CAST)
+    made = press(workspace, ALL)
+    assert made is not None
+    report = last_report(job_of(workspace), "next")
+    assert report is not None
+    assert report.run_id == "customers-5eed5eed-000001"
+    assert len(paces(workspace, 10)) == 2
 
 
 def test_an_undone_replay_waits_again(workspace: Workspace) -> None:

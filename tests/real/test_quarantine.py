@@ -1,4 +1,4 @@
-"""Rows that wait, repaired and replayed on a real topic: Spark sets them aside, Great Expectations audits them again."""
+"""Rows that wait, repaired and replayed on a real topic: Spark sets them aside, the real audit looks again."""
 
 from time import time
 
