@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.undo import undo
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
@@ -11,7 +13,9 @@ if TYPE_CHECKING:
     from mend.runtime.layout import Layout
     from mend.store.engine import Store
 
-cli = typer.Typer(help="Decisions: list, show, replay, whatif, verify, approve, reject.", no_args_is_help=True)
+cli = typer.Typer(help="Decisions: list, show, replay, whatif, verify, approve, reject, undo.", no_args_is_help=True)
+
+cli.command()(undo)
 
 Name = Annotated[str, typer.Argument(help="A run, or the number of a decision.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -64,11 +68,18 @@ def show_one(name: Name, as_json: Json = False) -> None:
         if done.evidence_hash != known.result.evidence_hash:  # the file is of another decision
             done = known.result
         people = store.brakes.approvals(known.run_id) if known.run_id else ()
+        undos = store.undos.of_decision(known.id)
         facts = Told(recorded=known, done=done, state=run.state.value if run else None, people=people)
     if as_json:
-        show_json({"id": known.id, **plain(done), "state": facts.state, "people": [asdict(one) for one in people]})
+        show_json({"id": known.id, **plain(done), "state": facts.state, "people": [asdict(one) for one in people],
+                   "undos": [asdict(one) for one in undos]})  # fmt: skip
     else:
         show(told(facts))
+        for one in undos:
+            what = f"undo-{one.takes_back}" if one.takes_back else "it"
+            typer.echo(
+                f"{one.name}: {one.by} undid {what}, {one.at:%Y-%m-%d %H:%M} UTC ({one.rows} rows): {one.reason}"
+            )
 
 
 @cli.command()
