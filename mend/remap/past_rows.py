@@ -45,8 +45,8 @@ def rewritten_records(files: Sequence[Path], fields: Sequence[Field], sources: M
         members = ", ".join(f"{sql.name(sources[one.name])} := {value_sql(one)}" for one in fields if one.name in there)
         rescued = "coalesce(rescued, '{}')" if "rescued" in there else "'{}'"
         found = rows.project(f"""
-            kafka_key::BLOB AS key,
-            json_merge_patch({rescued}::JSON, to_json(struct_pack({members})))::VARCHAR::BLOB AS value,
+            encode(kafka_key) AS key,
+            encode(json_merge_patch({rescued}::JSON, to_json(struct_pack({members})))::VARCHAR) AS value,
             kafka_topic AS topic, kafka_partition AS partition, kafka_offset AS "offset", kafka_timestamp AS timestamp
         """)
         reader = found.to_arrow_reader(AT_ONCE)
