@@ -2,7 +2,8 @@
 
 Run by Airflow's interpreter, which has nothing of ours: dag_facts.py DAG_FOLDER < cases.json
 """
-# mypy: ignore-errors - Airflow is in another environment
+# Airflow is in another environment
+# mypy: ignore-errors
 
 import importlib.util
 import json
