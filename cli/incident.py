@@ -30,7 +30,7 @@ def ls(  # noqa: PLR0913, PLR0917 - each is a filter of the command
     kind: Annotated[str | None, typer.Option("--type", help="Only incidents of this type.")] = None,
     run: Annotated[str | None, typer.Option(help="Only incidents about this run.")] = None,
     folded: Annotated[bool, typer.Option("--all", "-a", help="Also what is folded into others.")] = False,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many at most.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", "-n", "-k", min=1, help="How many at most.")] = 50,
     as_json: Json = False,
 ) -> None:
     """List incidents, newest first; what recurs or follows from one is counted in it.
@@ -214,7 +214,7 @@ def reopen(incident: Id, note: Note = "", as_json: Json = False) -> None:
 @cli.command()
 def similar(
     incident: Id,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many at most.")] = 5,
+    limit: Annotated[int, typer.Option("--limit", "-n", "-k", min=1, help="How many at most.")] = 5,
     as_json: Json = False,
 ) -> None:
     """Show incidents like this one, and what ended them, the most useful first.

@@ -73,13 +73,37 @@ def last_words(folder: Path) -> str:
 
 
 def of_mark(mark: str) -> list[psutil.Process]:
-    """Return the processes of a platform, by the mark in their environment."""
-    found = []
-    for one in psutil.process_iter():
-        with suppress(psutil.Error):
-            if one.environ().get(MARK) == mark and one.status() != psutil.STATUS_ZOMBIE:
-                found.append(one)
-    return found
+    """Return the processes of a platform: those that carry its mark, and all of their sessions.
+
+    Airflow's own processes write their titles over their environment, so the mark alone does not find them.
+    """
+    alive = [one for one in psutil.process_iter() if not is_gone(one)]
+    sessions = {session_of(one) for one in alive if mark_of(one) == mark} - {None}
+    return [one for one in alive if session_of(one) in sessions]
+
+
+def mark_of(process: psutil.Process) -> str | None:
+    """Return the mark in a process' environment, None where there is none to read."""
+    try:
+        return process.environ().get(MARK)
+    except psutil.Error:
+        return None
+
+
+def session_of(process: psutil.Process) -> int | None:
+    """Return the session of a process, None for one that is gone."""
+    try:
+        return os.getsid(process.pid)
+    except OSError:
+        return None
+
+
+def is_gone(process: psutil.Process) -> bool:
+    """Whether a process has ended, though its parent may not have noticed."""
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return True
 
 
 def memory(mark: str) -> int:

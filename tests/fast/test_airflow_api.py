@@ -151,7 +151,7 @@ def test_another_pipeline_has_another_dag(retriggers: AirflowRetriggers, server:
 
 def test_the_tool_says_what_came_of_it(retriggers: AirflowRetriggers, server: AirflowServer) -> None:
     """The result of the act, which people read, names the run or the reason why it waits."""
-    ports = replace(memory_ports(), retriggers=retriggers, key="act-1")  # type: ignore[type-var]
+    ports = replace(memory_ports(), retriggers=retriggers, key="act-1")  # type: ignore[arg-type]
     server.away += [503]
     queued = retrigger_task(ports, dag_id="a_dag", task_id="t", execution_date=NOON.isoformat())
     assert queued.success

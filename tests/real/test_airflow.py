@@ -15,6 +15,7 @@ import pytest
 from urllib3 import PoolManager
 
 from agent.adapters.airflow_api import AirflowApi
+from embedded.airflow_platform import of_mark, standing
 from embedded.kafka_broker import free_ports
 from mend.runtime import clock
 from mend.store.tables import RunState
@@ -70,7 +71,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
         {"call": "step", "with": [step, "customers"], "code": code, "said": said}
         for step, code, said, _ in CASES.values()
     ]
-    full = answer("done", run_ids=[f"run-{n}" for n in range(5000)], runs=["x" * 100_000], decision="continue")
+    full = answer("done", run_ids=[f"run-{n}" for n in range(5000)], runs=["x" * 50_000], decision="continue")
     cases += [
         {"call": "step", "with": ["agent_decide", "customers"], "said": full},
         {"call": "failed_task", "with": ["it broke\nwith a trace"]},
@@ -220,9 +221,20 @@ def airflow(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Ite
                 api=AirflowApi(url=f"http://127.0.0.1:{port}", user="airflow", password="airflow"),
             )
         finally:
+            known = standing(flow.workspace.settings.home / "airflow")
+            family = of_mark(known.mark) if known else []
             down = command.run("airflow", "down")
         assert (down.returncode, down.stdout) == (0, "ended\n")
+        assert len(family) > 8
+        assert [words_of(one) for one in family if one.is_running()] == []
         assert command.ended(), [words_of(one) for one in command.processes()]
+
+
+def platform_of(airflow: Running) -> list[psutil.Process]:
+    """Return the processes of the running platform."""
+    known = standing(airflow.flow.workspace.settings.home / "airflow")
+    assert known is not None
+    return of_mark(known.mark)
 
 
 @pytest.fixture
@@ -248,10 +260,8 @@ def test_the_ui_answers_and_the_usual_login_holds(airflow: Running) -> None:
 
 def test_airflow_listens_on_loopback_only(airflow: Running) -> None:
     """Nobody else on the network reaches it."""
-    ours = {one.pid for one in airflow.command.processes()}
-    found = {
-        one.laddr.ip for one in psutil.net_connections("tcp") if one.pid in ours and one.status == psutil.CONN_LISTEN
-    }
+    open_ones = [connection for one in platform_of(airflow) for connection in one.net_connections("tcp")]
+    found = {one.laddr[0] for one in open_ones if one.status == psutil.CONN_LISTEN}
     assert found <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
     assert "127.0.0.1" in found
 
@@ -289,9 +299,11 @@ def test_a_killed_task_an_approval_and_nothing_lost(airflow: Running) -> None:
     api.trigger(MAIN, "killed", {})
     assert command.until(command.spark)
     step = next(one for one in command.processes() if "mend step run_spark_job" in words_of(one))
-    step.kill()
+    for one in (step, *step.children(recursive=True)):
+        one.kill()
     api._ask("PATCH", f"dags/{MAIN}/dagRuns/killed", {"state": "failed"})
-    assert command.until(lambda: not command.spark(), seconds=60)
+    assert command.until(lambda: not command.spark())
+    assert flow.counts() == {}
     flow.workspace.store.brakes.pause(clock.now(), by="ada", reason="maintenance")
 
     waits = command.run("airflow", "trigger", "--json")
