@@ -128,6 +128,8 @@ def wrong_segments(report: RunReport) -> Iterator[str]:
 
 def wrong_pairs(report: RunReport) -> Iterator[str]:
     """Find pairs of segments that hold more than the run does."""
+    if not report.segment_pairs:
+        return
     for one in report.segment_pairs:
         if one.failures > one.rows:
             yield f"the pair {listed(map(quoted, one.values))} has {one.failures} failures in {one.rows} rows"

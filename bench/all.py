@@ -23,6 +23,7 @@ from bench import (
     producer,
     prove,
     raw_read,
+    remap,
     startup,
     steps,
     undo,
@@ -51,6 +52,7 @@ BENCHES: tuple[Callable[[Wish], dict[str, Any]], ...] = (
     fingerprints.measure,
     undo.measure,
     outbox.measure,
+    remap.measure,
 )
 
 

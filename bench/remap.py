@@ -29,6 +29,8 @@ from tests.remap_cases.domains import HELD_OUT, TUNED
 from tests.remap_cases.generated import HELD_OUT_SEEDS, TUNING_SEEDS, generated
 from tests.remap_cases.handmade import handmade_cases
 
+UNCLEAR = {"swap renamed", "twins"}
+"""Kinds of which it is no fact which column is which."""
 PEER = ("valentine==1.0.1", "pyarrow", "pandas")
 TARGET = "0 unsafe, >= 85 % of good renames applied alone, top-1 >= .98; 100 x 100 <= 2 s, 2,000 x 2,000 <= 60 s"
 HALF = 0.5
@@ -92,6 +94,7 @@ def reliability(done: Sequence[Done]) -> list[dict[str, float]]:
     scored = [
         (p.score, {**one.case.renamed, **one.case.changed}.get(p.old) == p.new)
         for one in done
+        if one.case.kind not in UNCLEAR
         for p in one.found.proposals
     ]
     table = []

@@ -14,12 +14,11 @@ ROWS = 300
 
 
 def matchers() -> dict[str, Any]:
-    """Return the matchers that need no download; Cupid needs WordNet."""
+    """Return the matchers that need no download: Cupid and Coma's comparison of values want texts of NLTK."""
     from valentine import algorithms as known
 
     return {
         "Coma (names)": known.Coma(),
-        "Coma (names and values)": known.Coma(use_instances=True),
         "DistributionBased": known.DistributionBased(),
         "JaccardDistance": known.JaccardDistanceMatcher(),
         "SimilarityFlooding": known.SimilarityFlooding(),

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from mend.runtime.layout import Layout
     from mend.store.engine import Store
 
-cli = typer.Typer(help="Decisions: list, show, replay, whatif, verify, approve, reject.", no_args_is_help=True)
+cli = typer.Typer(help="Decisions: list, show, replay, whatif, verify, approve, reject, undo.", no_args_is_help=True)
+
 cli.command()(undo)
 
 Name = Annotated[str, typer.Argument(help="A run, or the number of a decision.")]
@@ -71,12 +72,23 @@ def show_one(name: Name, as_json: Json = False) -> None:
             done = known.result
         people = store.brakes.approvals(known.run_id) if known.run_id else ()
         state, why = run.state.value if run else None, explained(layout, known)
+        undos = store.undos.of_decision(known.id)
     facts = Told(recorded=known, done=done, state=state, people=people, why=why)
     if as_json:
-        more = {"state": state, "people": [asdict(one) for one in people], "explanation": asdict(why) if why else None}
+        more = {
+            "state": state,
+            "people": [asdict(one) for one in people],
+            "explanation": asdict(why) if why else None,
+            "undos": [asdict(one) for one in undos],
+        }
         show_json({"id": known.id, **plain(done), **more})
     else:
         show(told(facts))
+        for one in undos:
+            what = f"undo-{one.takes_back}" if one.takes_back else "it"
+            typer.echo(
+                f"{one.name}: {one.by} undid {what}, {one.at:%Y-%m-%d %H:%M} UTC ({one.rows} rows): {one.reason}"
+            )
 
 
 @cli.command()

@@ -242,11 +242,10 @@ class Keeper:
 
     def end_parts(self) -> None:
         """Ask everything but Kafka to end, tasks at work too, wait, and kill what has not."""
-        asked = self.others()
-        for one in asked:
+        for one in self.others():
             with suppress(psutil.Error):
                 one.terminate()
-        psutil.wait_procs(asked, timeout=GRACE_SECONDS)
+        wait_until(lambda: not self.others(), GRACE_SECONDS)
         for one in self.others():
             with suppress(psutil.Error):
                 one.kill()

@@ -95,9 +95,14 @@ def score(workspace: Workspace, remedy: Remedy, came: Score, found: str) -> None
 
 
 def standings(workspace: Workspace) -> tuple[Standing, ...]:
-    """Return how far each remedy may go alone, by cause."""
-    found = workspace.store.remedies.since_allowed(workspace.pipeline.name)
-    return tuple(standing(cause, [SCORES[one.score] for one in some]) for cause, some in sorted(found.items()))
+    """Return how far each remedy may go alone, by cause. Who closes the circuit allows retriggers again, too."""
+    name = workspace.pipeline.name
+    closed = workspace.store.brakes.last_closed(name)
+    found = workspace.store.remedies.since_allowed(name)
+    return tuple(
+        standing(cause, [SCORES[one.score] for one in some if cause != RETRY or closed is None or one.at > closed])
+        for cause, some in sorted(found.items())
+    )
 
 
 def not_alone(workspace: Workspace) -> set[str]:

@@ -7,6 +7,7 @@ from mend.contracts.quarantine import Replay
 from mend.proof.prove import Known, Scope
 from mend.quarantine.replay import takes
 from mend.runtime.files import write_json
+from mend.runtime.settings import SinkMode
 from orchestration.prove import steady_proof
 from orchestration.replay_step import rows_into
 from orchestration.workspace import Workspace
@@ -38,13 +39,16 @@ def certificate_of(workspace: Workspace, plan: Replay) -> Certificate:
 def certified(workspace: Workspace, plan: Replay, *, published: int, duplicates: int) -> Certificate:
     """Let the proof say whether every event is in one place, and write the certificate beside the run's reports."""
     known = Known(sparse=frozenset({plan.pipeline} if workspace.pipeline.sparse else ()))
-    proof = steady_proof(workspace.settings, workspace.store, Scope(pipeline=plan.pipeline), known)
-    kinds = [one.kind for one in proof.findings]
+    scope = Scope(pipeline=plan.pipeline)
+    provable = isinstance(workspace.settings.sink_mode, SinkMode)
+    findings = steady_proof(workspace.settings, workspace.store, scope, known).findings if provable else ()
+    unproven = None if provable else f"SINK_MODE={workspace.settings.sink_mode}: only published Parquet can be proven"
+    kinds = [one.kind for one in findings]
     made = Certificate(
         run_id=plan.run_id, held=plan.held, published=published, duplicates=duplicates, still_held=plan.still,
         lost=plan.held - published - duplicates - plan.still, twice=kinds.count("double"),
-        still_because=plan.reasons, repairs=plan.repairs, proven=proof.holds,
-        finding=str(proof.findings[0]) if proof.findings else None,
+        still_because=plan.reasons, repairs=plan.repairs, proven=provable and not findings,
+        finding=str(findings[0]) if findings else unproven,
     )  # fmt: skip
     write_json(workspace.layout.run_file(plan.run_id, "certificate"), as_document(made))
     return made

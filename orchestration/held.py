@@ -271,12 +271,17 @@ def held_of(workspace: Workspace, run_id: str, by: str, reason: str) -> Selectio
 
 
 def undo_replay(workspace: Workspace, run_id: str, *, by: str, reason: str) -> None:
-    """Take a replay's rows out of the readable set in one step; they wait again, since their originals never left."""
+    """Take a replay's rows out of the readable set in one step; they wait again, since their originals never left.
+
+    Killed on its way, it is to be asked for again: until then the rows are neither readable nor waiting.
+    """
     if replay_of(workspace, run_id) is None:
         raise UserError(f"{run_id} is no replay. See: mend quarantine ls")
     run = workspace.store.runs.get(run_id)
     if run is None or run.state is RunState.REPLACED:
         return
+    if run.state not in {RunState.PUBLISHED, RunState.VALIDATED}:
+        raise UserError(f"{run_id} is {run.state.value}, not validated. See: mend prove --run {run_id}", exit_code=3)
     retire(workspace.layout, workspace.sink, run_id)
     workspace.store.runs.advance(run_id, RunState.REPLACED, clock.now())
     note(workspace, "quarantine_undo", reason, by=by, run_id=run_id)

@@ -94,6 +94,7 @@ def connected(kafka: KafkaAccess) -> "Iterator[Consumer]":
     try:
         yield consumer
     except KafkaException as error:
+        consumer.poll(0)  # only now the client says what it heard
         raise unreachable(kafka.broker, error, trouble) from error
     finally:
         consumer.close()

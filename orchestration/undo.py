@@ -4,8 +4,11 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from uuid import uuid4
 
+from mend.contracts.incident import Severity
 from mend.contracts.mapping import Mapping
+from mend.incidents.log import incident_log
 from mend.remap.versions import Changed, changes, taken_back
 from mend.runtime import clock, decision_log
 from mend.runtime.errors import UserError
@@ -261,12 +264,25 @@ def end(workspace: Workspace, begun: Undo) -> Undo:
     with store.transaction():
         if settled:
             wrong = store.ledger.settle(run_id, published, held)
+            if wrong:
+                dispute(workspace, begun, str(wrong[0]))
             store.runs.advance(run_id, RunState.DISPUTED if wrong else RunState.VALIDATED, clock.now())
         moved = published.total() if begun.back else rows_held_back(workspace, run_id)
         store.undos.end(begun.id, clock.now(), moved)
     score_undone(workspace, run_id, back=begun.back)
     write_mapping(workspace)
     return next(one for one in store.undos.of_decision(begun.decision) if one.id == begun.id)
+
+
+def dispute(workspace: Workspace, begun: Undo, what: str) -> None:
+    """Call a person: rows are not where they were; the incident ends when a recount agrees again."""
+    summary = (
+        f"{begun.run_id}: {begun.name} found other rows than the ledger says ({what}). Restore the files from a "
+        f"backup, then: mend step validate_load --run-id {begun.run_id}"
+    )
+    log = incident_log(workspace.store, workspace.layout.ops)
+    context = {"run_id": begun.run_id, "pipeline": begun.pipeline}
+    log.log_incident(str(uuid4()), "load_validation", summary, Severity.CRITICAL, clock.now(), context=context)
 
 
 def move_rows(workspace: Workspace, begun: Undo) -> None:

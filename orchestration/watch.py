@@ -94,7 +94,7 @@ def free_space(home: Path) -> int:
 
 
 def paces(workspace: Workspace, most: int) -> tuple[Pace, ...]:
-    """Return how fast the last published runs were, newest first."""
+    """Return how fast the last published runs that read a topic were, newest first."""
     runs = workspace.store.runs.recent(workspace.pipeline.name, most)
     ended = [
         one for one in runs if one.outcome is Outcome.PUBLISHED and one.ended_at and one.report and one.attempts == 1
@@ -103,7 +103,7 @@ def paces(workspace: Workspace, most: int) -> tuple[Pace, ...]:
     return tuple(
         Pace(seconds=seconds, events_per_second=report.total_records / seconds)
         for seconds, report in times
-        if seconds > 0 and report is not None
+        if seconds > 0 and report is not None and report.partitions
     )
 
 

@@ -197,9 +197,10 @@ def with_renames(job: Job, report: RunReport, staged: Sequence[Path], now: datet
 
 
 def last_report(job: Job, run_id: str) -> RunReport | None:
-    """Return the report of the run before this one."""
+    """Return the report of the run before this one; a replay, which read no offsets, says nothing of the stream."""
     runs = job.store.runs.recent(job.plan.pipeline.name, limit=10)
-    return next((one.report for one in runs if one.report and one.run_id != run_id), None)
+    reports = (one.report for one in runs if one.report and one.run_id != run_id)
+    return next((one for one in reports if one.partitions), None)
 
 
 NOT_PROFILED = {"kafka_key", "kafka_topic", "run_id", "mapping_version", "processing_timestamp", "dq_failed_rules"}

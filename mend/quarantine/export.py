@@ -1,6 +1,7 @@
 """Waiting events as a file of lines, for people to edit and for programs to read."""
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,17 +12,20 @@ import orjson
 from mend.contracts.quarantine import Selection
 from mend.quarantine.rows import waiting
 from mend.quarantine.work import Bench, event_texts
-from mend.runtime.files import write_atomic
 
 OWNER_ONLY = 0o600
 
 
 def write_export(bench: Bench, selection: Selection, path: Path) -> int:
     """Write a line for each event that is meant; returns how many. Only the owner of the file may read it."""
-    lines = [orjson.dumps(one) for one in exported(bench, selection)]
-    write_atomic(path, b"".join(line + b"\n" for line in lines))
-    os.chmod(path, OWNER_ONLY)  # noqa: PTH101 - Path.chmod follows as well
-    return len(lines)
+    many = 0
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, OWNER_ONLY)
+    with os.fdopen(descriptor, "wb") as out:
+        os.fchmod(descriptor, OWNER_ONLY)
+        for one in exported(bench, selection):
+            out.write(orjson.dumps(one) + b"\n")
+            many += 1
+    return many
 
 
 def exported(bench: Bench, selection: Selection) -> Iterator[dict[str, Any]]:
@@ -56,6 +60,4 @@ def exact(text: str) -> bool:
 
 def numbers(text: str) -> list[str]:
     """Return what may be long numbers."""
-    import re
-
     return [one.replace(".", "").lstrip("-0") for one in re.findall(r"-?\d[\d.]{14,}", text)]

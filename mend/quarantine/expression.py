@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 import orjson
 
+from mend.curate import sql
 from mend.runtime.errors import UserError
 from mend.runtime.nearest import nearest
 
@@ -60,6 +61,17 @@ def check_expression(text: str, columns: AbstractSet[str]) -> None:
                 raise refusal(text, f"no field '{name}'.{nearest(name, columns)}")
         if kind == "FUNCTION":
             refuse_function(text, part)
+    refuse_unbound(text, columns)
+
+
+def refuse_unbound(text: str, columns: AbstractSet[str]) -> None:
+    """Refuse what the engine cannot make sense of: wrong arguments, types that do not go together."""
+    named = ", ".join(f"NULL::VARCHAR AS {sql.name(one)}" for one in sorted(columns)) or "NULL AS nothing"
+    with duckdb.connect(config={"enable_external_access": False, "threads": 1}) as db:
+        try:
+            db.execute(f"SELECT to_json(TRY(({text}\n))) FROM (SELECT {named}) LIMIT 0").fetchall()
+        except duckdb.Error as error:
+            raise refusal(text, str(error).splitlines()[0]) from error
 
 
 def refuse_function(text: str, part: dict[str, Any]) -> None:

@@ -94,7 +94,7 @@ def open_index(layout: Layout, store: Store, pipeline: str) -> Index:
     runs = {one.run_id for one in store.runs.standing()}
     strange = tuple(
         one for one in sorted((layout.settings.home / "quarantine").glob("*"))
-        if one.name.removeprefix("run=") not in runs
+        if one.name.removeprefix("run=") not in runs and any(one.rglob("*.parquet"))
     )  # fmt: skip
     return Index(layout=layout, sources=sources, gone=not_waiting(layout, store, pipeline), strange=strange)
 

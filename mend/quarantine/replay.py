@@ -85,7 +85,7 @@ def stage_replay(
     layout.write(plan.run_id, "run_report", report)
     fault_point("report_written")
     known = replace(
-        plan, held=written.rows, still=written.rows - sum(rows.values()),
+        plan, held=written.rows, still=written.seen.reasons.total(),
         reasons=dict(written.seen.reasons.most_common(20)),
     )  # fmt: skip
     write_taken(layout, known, written.taken, folder, files)

@@ -43,7 +43,7 @@ def compare(old: Profile, new: Profile, rows: RowPairs | None, *, money: bool, l
     found = differences(old, new, money=money, level=level)
     return Comparison(
         likeness=by_values(old, new), overlap=overlap, equal=same_values(old, new) and not found,
-        enough=enough(old, new), differences=found, pairs=pairs,
+        enough=enough(old, new, money=money), differences=found, pairs=pairs,
     )  # fmt: skip
 
 
@@ -62,7 +62,7 @@ def same_rows_compared(
         likeness=likeness,
         overlap=overlap,
         equal=equal,
-        enough=equal or enough(old, new),
+        enough=equal or enough(old, new, money=money),
         differences=found,
         pairs=pairs,
     )
@@ -72,15 +72,18 @@ ALMOST, PROOF = 0.9, 20.0
 FEWEST_VALUES = 30
 
 
-def enough(old: Profile, new: Profile) -> bool:
-    """Whether a change of scale by half, or another way of writing, would have been seen."""
+def enough(old: Profile, new: Profile, *, money: bool) -> bool:
+    """Whether a change of unit, a usual rate of exchange of money, or another way of writing would have been seen."""
     few = min(len(old.filled), len(new.filled))
     if few < FEWEST_VALUES:
         return False
-    return not (old.kind == new.kind == "number") or old.sequence or power(old, new) <= WEAKEST
+    if not old.kind == new.kind == "number" or old.sequence or max(old.unseen, new.unseen) <= CLOSED:
+        return True
+    priced = money or (old.decimals == CENTS and old.ordered[0] >= 0)
+    return power(old, new) <= (WEAKEST_OF_MONEY if priced else WEAKEST)
 
 
-WEAKEST = 0.4
+WEAKEST, WEAKEST_OF_MONEY, CENTS = 0.28, 0.12, 2
 
 
 def power(old: Profile, new: Profile) -> float:

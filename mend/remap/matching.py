@@ -111,10 +111,14 @@ def moved_away(
     return [
         look(old[one.path], other, rows, common=frozenset(), near=False)
         for one in changed
-        if any(found.kind == "distribution" for found in one.differences)
+        if any(found.kind in OTHER_MEANING for found in one.differences)
         for other in added
         if carries_on(old[one.path], other, rows)
     ]
+
+
+OTHER_MEANING = {"distribution", "personal_data", "encoding", "type_change"}
+"""Differences under one name that may come of its use for another thing."""
 
 
 def reasons_apart(split: Sequence[Parts], merged: Sequence[Parts], moved: Sequence[Evidence]) -> dict[str, str]:

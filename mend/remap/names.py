@@ -139,10 +139,15 @@ def mark_of(token: str, at: int, tokens: tuple[str, ...]) -> tuple[str, str] | N
         return "currency", token
     if token in ZONES and (token in SURE_ZONES or any(MOMENT in written_out(one) for one in tokens)):
         return "zone", "local" if token.startswith("local") else "utc" if token in SURE_ZONES else token
-    if token in UNITS and at and (len(token) > 1 or at == len(tokens) - 1):
+    if token in UNITS and at and is_measured(token, tokens[at + 1 :]):
         lasting = token != "min" or not LASTING.isdisjoint(written_out(tokens[at - 1]))
         return UNITS[token] if lasting else None
     return None
+
+
+def is_measured(token: str, behind: tuple[str, ...]) -> bool:
+    """Whether a token can be a unit: at the end of a name, or a longer one before what is no name or number of it."""
+    return not behind or (len(token) > 1 and GENERIC.isdisjoint(written_out(behind[0])))
 
 
 def common_words(names: Iterable[Name]) -> AbstractSet[str]:

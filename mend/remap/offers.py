@@ -29,7 +29,7 @@ LOOK_BACK = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """Where rows and trials are; `plan` is the one with which the newest rows were curated."""
+    """Where rows and trials are, and the plan with which the newest rows were curated."""
 
     plan: Plan
     layout: Layout

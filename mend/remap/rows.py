@@ -128,14 +128,16 @@ MOST_KEYS = 400
 
 
 def joined_by(keys: list[tuple[Profile, Profile]]) -> Iterable[RowPairs]:
-    """Join the rows by each key, the one with the most values in common first."""
+    """Join the rows by each key, in its order, the one with the most values in common first."""
     joined = []
     for one, other in keys:
         left, right = once(one), once(other)
         _, at, to = np.intersect1d(one.hashes[left], other.hashes[right], assume_unique=True, return_indices=True)
         if len(at) >= FEWEST_ROWS:
             by = "" if one.column.path == other.column.path else other.column.path
-            joined.append(RowPairs(left[at], right[to], " = ".join(filter(None, (one.column.path, by)))))
+            order = np.argsort(left[at] if one.numbers is None else one.numbers[left[at]], kind="stable")
+            places = left[at][order], right[to][order]
+            joined.append(RowPairs(*places, " = ".join(filter(None, (one.column.path, by)))))
     return sorted(joined, key=lambda one: -len(one.old))[:MOST_JOINS]
 
 
@@ -175,7 +177,7 @@ def partners(found: RowPairs, old: Mapping[str, Profile], new: Mapping[str, Prof
 def cleaned(found: RowPairs, old: Mapping[str, Profile], new: Mapping[str, Profile]) -> RowPairs:
     """Leave out rows that met by accident: most of the other columns, which agree elsewhere, differ in them."""
     agreeing = [(one, other) for one, other in shared(found, old, new) if agree(found, one, other)]
-    agreeing = agreeing or partners(found, old, new)
+    agreeing += partners(found, old, new)
     if len(agreeing) < 2:  # noqa: PLR2004 - one column cannot outvote itself
         return found
     equal = np.mean([one.hashes[found.old] == other.hashes[found.new] for one, other in agreeing], axis=0) >= MANY
@@ -191,7 +193,19 @@ def agree(found: RowPairs, one: Profile, other: Profile) -> bool | None:
     counts = one.sequence and other.sequence  # two counts from 1 on agree by their nature
     if pairs is None or counts or min(one.bits, other.bits) * pairs.many < TELLING or one.kind != other.kind:
         return None
-    return pairs.share >= ALMOST
+    return pairs.share >= ALMOST or follows(pairs)
+
+
+def follows(pairs: Pairs) -> bool:
+    """Whether numbers of one column follow those of the other exactly, in rows that are in no order of theirs."""
+    one, other = pairs.old, pairs.new
+    if one is None or other is None or len(one) < MANY_ROWS or not (np.std(one) > 0 and np.std(other) > 0):
+        return False
+    order = abs(float(np.corrcoef(one, np.arange(len(one)))[0, 1]))
+    return order < ORDERED and float(np.corrcoef(one, other)[0, 1]) > FOLLOWS
+
+
+MANY_ROWS, ORDERED, FOLLOWS = 30, 0.8, 0.99
 
 
 TELLING = 30.0

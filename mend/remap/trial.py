@@ -130,8 +130,9 @@ def rewritten(found: Came, material: Material, mapping: Mapping | None, files: S
 
 def run(found: Came, plan: Plan, records: Iterable[pa.Table], registry: RegistryAddress | None, now: datetime) -> None:
     """Take records through the pass. A key that comes again fits as well: it is no news of the mapping."""
-    curator = Curator(plan, decoder(plan.pipeline, registry, plan.direct), run_id="trial", now=now)
+    curator = None
     for one in records:
+        curator = curator or Curator(plan, decoder(plan.pipeline, registry, plan.direct), run_id="trial", now=now)
         curated = curator.curate(one)
         places = curated.tally.places
         fit = places.accepted + places.duplicate

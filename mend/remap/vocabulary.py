@@ -24,7 +24,7 @@ perc percent|perf performance|phn phone|ph phone|pic picture|pk id|pkg package|p
 pref preference|pres pressure|press pressure|prev previous|prc price|pri priority|prod product|prof profession|proj project
 prov provider|prty priority|ptnt patient|pub publisher|purch purchase|pwr power|qlty quality|qty quantity|qnty quantity
 rcpt receipt|rcvd received|rec record|recv received|ref reference|reg region|rel relative|rem remark|req request|res resource
-resp response|ret return|rev revenue|rgn region|rm room|rms room|rtng rating|rt rate|sal salary|sat satisfaction
+resp response|ret return|rev revenue|rgn region|rm room|rms room|rtng rating|rt rate|rx prescription|sal salary
 sched schedule|sec second|seg segment|sens sensor|seq sequence|sess session|sev severity|sgmt segment|shp shipment|sig signal
 sn serial|spd speed|sq square|src source|stat status|sts status|std standard|stmt statement|stn station|str street
 strt street|sub subscription|subj subject|subs subscription|supp supplier|sup supplier|svc service|sys system|sz size
@@ -73,6 +73,8 @@ customer id number|customer number > customer id
 user id|userid > user id
 global unique id|unique id|uuid|guid|identifier|ident > id
 operating system > operatingsystem
+last modified|last updated|last changed|last update > updated
+oxygen saturation|spo 2|o 2 saturation|o 2 sat|spo2 > oxygensaturation
 kilo watt hour > kilowatthour
 """
 """Ways to write one thing (after abbreviations are written out), then its word."""
@@ -88,7 +90,9 @@ city town municipality stadt
 gender sex
 salary wage pay compensation remuneration
 street road
-company firm business enterprise
+company firm business enterprise employer
+store shop
+rain rainfall precipitation
 organization organisation
 quantity units pieces menge
 temperature thermal
@@ -110,7 +114,7 @@ shipment shipping shipped dispatch dispatched
 delivery delivered delivering
 payment paid paying
 purchase bought purchased
-order ordering
+order ordering ordered
 type kind sort
 category class
 status state
@@ -124,7 +128,7 @@ diagnosis dx
 medication drug medicine
 patient subject
 vehicle car
-voltage tension
+voltage tension volt
 current amperage
 energy electricity
 error failure fault
@@ -187,7 +191,7 @@ total sum overall
 
 KIN = """
 price cost charge fee rate
-amount total value sum price
+amount value
 status condition stage phase
 user customer account member
 number id code key reference
@@ -205,11 +209,11 @@ text content body
 comment message description
 count quantity
 region state province
-phone mobile
-email contact
 reason cause
 when day
-fullname firstname lastname name middlename
+fullname name
+jobtitle position role
+number count
 """
 """Words near to each other that often name different things: never enough by themselves."""
 
@@ -237,6 +241,7 @@ version local
 self other secondary backup
 not non un
 second third
+limit group band bucket range threshold goal quota percentile tier factor margin bonus
 """
 """Words that make another thing of what they are added to."""
 
@@ -287,7 +292,7 @@ btc eth dollar dollars euro euros yen yuan rupee rupees franc francs pound sterl
 
 NEUTRAL = """
 value field column col attribute information data record dim fact stg src tbl fld dataset var variable
-x fk text string str my entity is has was flag indicator bool boolean yn
+fk text string str my entity event entry row is has was flag indicator bool boolean yn
 """
 """Words that add nothing."""
 

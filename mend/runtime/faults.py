@@ -42,7 +42,7 @@ POINTS = {
 }
 """Every point, and what a crash leaves behind there."""
 
-OF_HEALING = frozenset({"columns_filled", "undo_begun", "rows_back", "undo_moved"})
+OF_HEALING = frozenset({"taken_written", "columns_filled", "undo_begun", "rows_back", "undo_moved"})
 """Points that a run of events without new fields does not pass."""
 
 KILLED_AT = "rehearsal: killed at "

@@ -68,7 +68,7 @@ class KafkaAccess:
             files = self.certificates
             paths = {"ca": files.ca, "certificate": files.certificate, "key": files.key}
             found |= {f"ssl.{name}.location": str(checked(path)) for name, path in paths.items() if path is not None}
-            found |= key_password(files)
+            found |= {"ssl.key.password": files.key_password} if files.key_password else {}
         if self.login is not None:
             found |= {"sasl.mechanism": self.login.mechanism.value, "sasl.username": self.login.username}
             found["sasl.password"] = self.login.password
@@ -85,17 +85,25 @@ class KafkaAccess:
                 found |= {
                     "ssl.keystore.type": "PEM",
                     "ssl.keystore.certificate.chain": checked(files.certificate).read_text(),
-                    "ssl.keystore.key": checked(files.key).read_text(),
+                    "ssl.keystore.key": opened_key(checked(files.key), files.key_password),
                 }
-            found |= key_password(files)
         if self.login is not None:
             found |= {"sasl.mechanism": self.login.mechanism.value, "sasl.jaas.config": jaas(self.login)}
         return found
 
 
-def key_password(files: Certificates) -> dict[str, str]:
-    """Return the password of the key under the name that both clients have for it, if it has one."""
-    return {"ssl.key.password": files.key_password} if files.key_password else {}
+def opened_key(path: Path, password: str) -> str:
+    """Return a key as Kafka's Java client reads every one: PKCS #8 without a password, which it cannot always open."""
+    from cryptography.hazmat.primitives import serialization
+
+    try:
+        key = serialization.load_pem_private_key(path.read_bytes(), password.encode() or None)
+    except (ValueError, TypeError) as error:
+        raise UserError(
+            f"{path} cannot be opened: {error}. Correct KAFKA_SSL_KEY or KAFKA_SSL_KEY_PASSWORD."
+        ) from error
+    form = serialization.PrivateFormat.PKCS8
+    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
 
 
 def jaas(login: Login) -> str:

@@ -67,7 +67,7 @@ class Settings(BaseSettings):
         None, description="PEM file of the authorities that may vouch for the broker (default: the system's)"
     )
     kafka_ssl_certificate: Path | None = Field(None, description="PEM file of our certificate, where the broker asks")
-    kafka_ssl_key: Path | None = Field(None, description="PEM file of its key, in PKCS #8 (BEGIN PRIVATE KEY)")
+    kafka_ssl_key: Path | None = Field(None, description="PEM file of its key")
     kafka_ssl_key_password: SecretStr = Field(SecretStr(""), description="Password of that key")
     sink_mode: SinkMode | SinkClass = Field(
         SinkMode.PARQUET, description="PARQUET, SNOWFLAKE, or a sink of your own: package.module:Class"

@@ -25,18 +25,18 @@ EVENTS = GOOD + 5
 
 
 def events() -> list[list[bytes]]:
-    """Return two runs: good events, two with another name for a field, three with a number as a text."""
+    """Return two runs: good events, three with a number as a text, two with another name for a field."""
     return [[event(run, n) for n in range(EVENTS)] for run in range(2)]
 
 
 def event(run: int, number: int) -> bytes:
-    """Return an event; the last of the second run has the key of a good one of the first, and a mistake."""
+    """Return an event; one of the second run has the key of a good one of the first, and a mistake."""
     whose: dict[str, Any] = {"id": f"c-{run}-{number}", "event_ts": NOW + number}
     if number < GOOD:
         return make_event(**whose)
-    if number < GOOD + 2:
+    if number >= GOOD + 3:
         return make_event(**whose, plan=..., tariff="free")
-    if (run, number) == (1, EVENTS - 1):
+    if (run, number) == (1, GOOD):
         whose = {"id": "c-0-0", "event_ts": NOW}
     return make_event(**whose, signup_ts=" 1700000000000")
 

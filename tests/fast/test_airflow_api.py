@@ -73,7 +73,7 @@ def test_a_slow_airflow_is_given_up_in_time(server: AirflowServer) -> None:
 def test_what_is_no_airflow_is_named(airflow_api: AirflowApi) -> None:
     """An address where something else answers is not taken for a success."""
     with slack_server() as slack, pytest.raises(AirflowAwayError, match=r"is no Airflow.*AIRFLOW_URL"):
-        replace(airflow_api, url=slack.url, attempts=1, _token="t").trigger("a_dag", "r", {})
+        replace(airflow_api, url=slack.url, attempts=1, _token="t").is_paused("a_dag")
 
 
 def test_a_token_that_expired_is_renewed_once(server: AirflowServer) -> None:

@@ -123,8 +123,10 @@ def test_an_avro_schema_keeps_types_and_classes(tmp_path: Path) -> None:
     assert schema.field("mail").nullable
     assert schema.field("mail").metadata == {b"pii": b"true"}
     town = pa.struct([pa.field("town", pa.string(), nullable=False)])
-    scalars, nested = [pa.timestamp("ms", "UTC"), pa.decimal128(9, 2)], [town, pa.list_(town)]
-    assert schema.types == [pa.string(), *scalars, *nested, pa.map_(pa.string(), pa.int32()), pa.string()]
+    assert schema.types == [
+        pa.string(), pa.timestamp("ms", "UTC"), pa.decimal128(9, 2), town, pa.list_(town),
+        pa.map_(pa.string(), pa.int32()), pa.string(),
+    ]  # fmt: skip
     path.write_bytes(b'"string"')
     with pytest.raises(UserError, match="no schema of a record"):
         read_schema(path)

@@ -331,3 +331,11 @@ def test_what_an_operator_must_know_is_said(page: str, words: str) -> None:
     """Secrets, network, encryption and rights; sizing, tuning and external storage; the list before production."""
     text = (ROOT / "docs" / page).read_text()
     assert [word for word in words.split("|") if word not in text] == []
+
+
+def test_the_licence_is_mit_and_who_contributes_finds_the_way() -> None:
+    """The licence is the one that the package names; the README leads to how to contribute."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert (ROOT / "LICENSE").read_text().startswith(f"{project['license']} License")
+    assert "(CONTRIBUTING.md)" in README.read_text()
+    assert {"Set up", "Tests", "House rules"} <= set(HEADING.findall((ROOT / "CONTRIBUTING.md").read_text()))

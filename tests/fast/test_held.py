@@ -40,9 +40,11 @@ from orchestration.held import (
 )  # fmt: skip
 from orchestration.retention import Goes, Judge, retire
 from orchestration.storage import at_work
+from orchestration.watch import paces
 from orchestration.workspace import Workspace, open_workspace
+from spark.batch import last_report
 from tests.fast.conftest import ROOT, make_event
-from tests.fast.crashes import World
+from tests.fast.crashes import World, job_of
 from tests.fast.held_world import CAST, EVENTS, GOOD, MISSING, NOW, RENAME, TEXTS, accepted, audit, event, ingest, prove
 
 pytestmark = pytest.mark.waits
@@ -260,6 +262,17 @@ def test_discarded_rows_keep_their_bytes(workspace: Workspace) -> None:
     assert "quarantine_discard" in log.splitlines()[-1]
 
 
+def test_a_replay_is_no_run_of_the_stream(workspace: Workspace) -> None:
+    """What is expected of the next run is learnt from runs that read the topic: how it looked, and how fast it was."""
+    accepted(workspace, TEXTS, CAST)
+    made = press(workspace, ALL)
+    assert made is not None
+    report = last_report(job_of(workspace), "next")
+    assert report is not None
+    assert report.run_id == "customers-5eed5eed-000001"
+    assert len(paces(workspace, 10)) == 2
+
+
 def test_an_undone_replay_waits_again(workspace: Workspace) -> None:
     """Its rows leave the readable set and are in the quarantine as before, and can be replayed once more."""
     accepted(workspace, TEXTS, CAST)
@@ -293,12 +306,29 @@ def test_edited_events_take_the_place_of_those_that_came(workspace: Workspace, t
         keep_edits(workspace, path)
 
 
+def test_dead_letters_can_be_edited_too(workspace: Workspace, tmp_path: Path) -> None:
+    """What was no event at all is exported as it came, and what a person makes of it is published."""
+    batches = [*([event(run, n) for n in range(EVENTS)] for run in range(2)), [make_event(id="g"), b"{no event"]]
+    ingest(workspace, batches)
+    path, dead = tmp_path / "dead.jsonl", Selection(places=("dead_letter",))
+    assert write_export(bench_of(workspace), dead, path) == 1
+    line = orjson.loads(path.read_bytes())
+    assert (line["reason"], line["event"]) == ("not_json", "{no event")
+    path.write_bytes(orjson.dumps(line | {"event": orjson.loads(make_event(id="h"))}))
+    accepted(workspace, dead, keep_edits(workspace, path))
+    made = press(workspace, dead)
+    assert made is not None
+    assert (made.held, made.published, made.proven) == (1, 1, True)
+    assert counts(prove(workspace))["published"] == 2 * GOOD + 2
+
+
 def test_missing_and_foreign_files_are_told_and_never_replayed(workspace: Workspace) -> None:
     """A run whose file is gone is refused, another one is not; a file that no manifest names never counts."""
     first, second = (one.run.run_id for one in bench_of(workspace).index.sources)
     (file,) = (workspace.layout.quarantine(first) / "reason=type").glob("*.parquet")
     shutil.copy(file, workspace.layout.quarantine(second) / "reason=type" / "stranger.parquet")
     (workspace.settings.home / "quarantine" / "run=nobody").mkdir()
+    shutil.copy(file, workspace.settings.home / "quarantine" / "run=nobody" / "stranger.parquet")
     bench = bench_of(workspace)
     assert [path.name for path in bench.index.strange] == ["run=nobody"]
     assert sum(one.rows for one in groups(bench.index, TEXTS)) == 6

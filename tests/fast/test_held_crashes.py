@@ -12,7 +12,7 @@ import pytest
 from mend.contracts.quarantine import Selection
 from mend.store.tables import RunState
 from orchestration import steps
-from orchestration.held import replay_rows
+from orchestration.held import replay_rows, undo_replay
 from orchestration.storage import at_work, refusals_told
 from orchestration.workspace import open_workspace
 from tests.fast.crashes import TOLD, World, crashing, processes_with
@@ -86,6 +86,23 @@ def test_a_killed_replay_is_brought_to_its_end(world: World, processes: ForkServ
         assert sound(world) == (True, 2 * GOOD + 5)
     with open_workspace(world.settings, "customers") as workspace:
         assert workspace.store.runs.unfinished("customers") == ()
+
+
+def take_back(world: World) -> None:
+    """Undo the one replay there is."""
+    with refusals_told(), open_workspace(world.settings, "customers") as opened, at_work(opened) as workspace:
+        (replay,) = [one.run_id for one in workspace.store.runs.standing() if "-replay-" in one.run_id]
+        undo_replay(workspace, replay, by="ada", reason="crash")
+
+
+def test_a_killed_undo_is_asked_for_again(world: World, processes: ForkServerContext) -> None:
+    """Readers see none of its rows from the first step on; the second press ends it, a third changes nothing."""
+    assert crashing(world, "", press, processes) == 0
+    assert crashing(world, "folder_moved", take_back, processes) == KILLED
+    assert sound(world)[1] == 2 * GOOD
+    for _ in range(2):
+        assert crashing(world, "", take_back, processes) == 0
+        assert sound(world) == (True, 2 * GOOD)
 
 
 def test_a_replay_beside_a_run_is_refused(world: World, processes: ForkServerContext) -> None:

@@ -1,14 +1,19 @@
 """How Kafka lets us in is said once, and both of its clients are told the same."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import SecretStr
 
 from mend.runtime.errors import UserError
 from mend.runtime.kafka_access import Certificates, KafkaAccess, Login, SaslMechanism, SecurityProtocol
 from mend.runtime.settings import Settings, load_settings
 from spark.source import client_options
+
+KEY = ec.generate_private_key(ec.SECP256R1())
 
 
 def settings(**given: object) -> Settings:
@@ -18,12 +23,13 @@ def settings(**given: object) -> Settings:
 
 @pytest.fixture
 def files(tmp_path: Path) -> Certificates:
-    """Write the three files."""
-    for name in ("ca", "certificate", "key"):
+    """Write the three files; the key is sealed."""
+    for name in ("ca", "certificate"):
         (tmp_path / name).write_text(f"PEM of {name}")
-    return Certificates(
-        ca=tmp_path / "ca", certificate=tmp_path / "certificate", key=tmp_path / "key", key_password="k"
-    )
+    ca, certificate, key = (tmp_path / name for name in ("ca", "certificate", "key"))
+    sealed, form = serialization.BestAvailableEncryption(b"k"), serialization.PrivateFormat.TraditionalOpenSSL
+    key.write_bytes(KEY.private_bytes(serialization.Encoding.PEM, form, sealed))
+    return Certificates(ca=ca, certificate=certificate, key=key, key_password="k")
 
 
 def test_without_settings_nothing_is_protected_and_nothing_more_is_said() -> None:
@@ -43,11 +49,12 @@ def test_both_clients_get_user_authority_and_certificate(files: Certificates) ->
         "ssl.key.location": str(files.key), "ssl.key.password": "k",
         "sasl.mechanism": "SCRAM-SHA-512", "sasl.username": "mend", "sasl.password": "s",
     }  # fmt: skip
+    plain = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     assert access.java() == {
         "bootstrap.servers": "b:1", "security.protocol": "SASL_SSL",
         "ssl.truststore.type": "PEM", "ssl.truststore.certificates": "PEM of ca", "ssl.keystore.type": "PEM",
-        "ssl.keystore.certificate.chain": "PEM of certificate", "ssl.keystore.key": "PEM of key",
-        "ssl.key.password": "k", "sasl.mechanism": "SCRAM-SHA-512",
+        "ssl.keystore.certificate.chain": "PEM of certificate", "ssl.keystore.key": KEY.private_bytes(*plain).decode(),
+        "sasl.mechanism": "SCRAM-SHA-512",
         "sasl.jaas.config": 'org.apache.kafka.common.security.scram.ScramLoginModule required username="mend" '
         'password="s";',
     }  # fmt: skip
@@ -95,6 +102,14 @@ def test_a_file_that_is_not_there_is_named() -> None:
     for told in (access.client, access.java):
         with pytest.raises(UserError, match=r"/nowhere/ca.pem cannot be read: No such file.*KAFKA_SSL_CA"):
             told()
+
+
+def test_a_key_that_does_not_open_is_named(files: Certificates) -> None:
+    """A wrong password, and one that lacks."""
+    for password in ("wrong", ""):
+        access = KafkaAccess("b:1", SecurityProtocol.SSL, certificates=replace(files, key_password=password))
+        with pytest.raises(UserError, match=r"key cannot be opened.*KAFKA_SSL_KEY_PASSWORD"):
+            access.java()
 
 
 def test_a_secret_is_in_no_repr_and_in_the_list_of_secrets() -> None:

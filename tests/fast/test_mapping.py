@@ -17,9 +17,11 @@ from mend.curate.filled import fill, fill_files
 from mend.curate.plan import make_plan
 from mend.remap.distance import distance, is_far
 from mend.remap.offers import set_aside_files
+from mend.remap.past_rows import rewritten_records
 from mend.runtime.errors import UserError
 from mend.store.mappings import MappingConflict
 from orchestration.mapping import known_trial, revert, site_of, try_file, use
+from spark.stager import Stager
 from tests.fast.lane import Lane, open_lane
 from tests.fast.test_renames import events
 
@@ -121,6 +123,18 @@ def test_a_tried_mapping_is_used_and_taken_back(held: Lane) -> None:
     assert log.count("asked the shop") == 2
 
 
+def test_a_stream_takes_the_newest_mapping_for_each_batch(held: Lane) -> None:
+    """Without a restart: what was used, or reverted, since the last micro-batch is read before the next one."""
+    workspace = held.workspace
+    stager = Stager(workspace.settings, workspace.store, workspace.pipeline, workspace.rules, said=print)
+    assert stager.newest_plan().pipeline.source("email") == "email"
+    name, _ = try_file(workspace, written(held, "fields:\n  email: {from: mail}"))
+    use(workspace, name, **ANN)
+    assert (stager.newest_plan().pipeline.source("email"), stager.newest_plan().mapping_version) == ("mail", 2)
+    revert(workspace, 1, **ANN)
+    assert (stager.newest_plan().pipeline.source("email"), stager.newest_plan().mapping_version) == ("email", 3)
+
+
 def test_a_mapping_that_makes_rows_worse_is_refused(unchanged: Lane) -> None:
     """Fewer rows would fit, or values of another kind would stand in a column: the trial says which, and it is kept."""
     name, trial = try_file(unchanged.workspace, written(unchanged, "fields:\n  name: {from: mail}"))
@@ -220,6 +234,22 @@ def test_an_offered_mapping_is_used_when_a_person_agrees(lane: Lane, monkeypatch
     assert lane.workspace.store.decisions.get(run_id) is not None
     again = CliRunner().invoke(cli, ["decision", "approve", run_id, "--by", "ann", "--json"])
     assert orjson.loads(again.stdout)["mapping_version"] == 2
+
+
+def test_published_rows_are_written_again_as_they_came(lane: Lane) -> None:
+    """Letters, backslashes, quotes, nulls and what was rescued: the same event, under the new names."""
+    sent = [orjson.loads(one) for one in events(0, 20)]
+    for number, one in enumerate(sent):
+        one |= {"name": ["Zoë \\x41", 'a "b"', "日本\n"][number % 3], "note": {"a": [1, None]}}
+    run_id = lane.stage(*map(orjson.dumps, sent))
+    files = sorted((lane.workspace.layout.staged(run_id) / "accepted").rglob("*.parquet"))
+    plan = make_plan(lane.workspace.pipeline, lane.workspace.rules)
+    names = {one.name: one.name for one in plan.fields} | {"name": "full_name"}
+    (records,) = rewritten_records(files, plan.fields, names)
+    found = sorted((orjson.loads(one) for one in records["value"].to_pylist()), key=lambda one: str(one["id"]))
+    for one in sent:
+        one["full_name"] = one.pop("name")
+    assert found == sorted(sent, key=lambda one: str(one["id"]))
 
 
 def test_a_rename_wins_until_the_pipeline_file_says_otherwise(lane: Lane) -> None:

@@ -110,6 +110,63 @@ def test_two_counts_from_one_on_are_no_key() -> None:
     found = only(match(old, new))
     assert found.action == "apply"
     assert not any("same rows" in reason for reason in found.reasons)
+    lines = {"line": list(range(1, 301))}
+    twice = only(match(old | lines, new | lines))
+    assert not any("same rows" in reason for reason in twice.reasons)
+
+
+def test_rows_that_meet_by_accident_are_left_out() -> None:
+    """A key that other rows happen to have as well does not make a rename look like a change of values."""
+    chance = Random(1)
+    keys = chance.sample(range(10**6), 105)
+    names, sums = v.person(chance, 105), v.lognormal(9, 0.8)(chance, 105)
+    old = {"key": keys[:100], "who": names[:100], "wert": sums[:100]}
+    new = {
+        "key": keys[40:100] + keys[:4],
+        "who": names[40:100] + names[100:104],
+        "zz9": sums[40:100] + sums[100:104],
+    }
+    found = only(match(old, new))
+    assert (found.action, found.reasons[1]) == ("apply", "100.0% of 60 same rows have the same value")
+
+
+def test_a_shift_shows_in_the_same_rows_beside_a_count() -> None:
+    """A count is a key where another column follows itself exactly; where both only grow, it proves nothing."""
+    chance = Random(1)
+    moments = [1_700_000_000 + chance.randrange(10**6) for _ in range(200)]
+    shifted = match(
+        {"n": list(range(200)), "ts": moments}, {"n": list(range(200)), "ts": [one - 7200 for one in moments]}
+    )
+    assert [(one.kind, one.why) for one in shifted.warnings] == [
+        ("time_zone", "moments of the same rows are shifted by -2 h")
+    ]
+    other = sorted(1_700_000_000 + chance.randrange(10**6) for _ in range(200))
+    grown = match({"n": list(range(200)), "ts": sorted(moments)}, {"n": list(range(200)), "ts": other})
+    assert grown.warnings == ()
+
+
+def test_swapped_columns_are_told_as_such() -> None:
+    """Both names stay and the values change places: each says where its values stand now."""
+    chance = Random(1)
+    low, high = v.normal(10, 2), v.normal(50, 3)
+    found = match(
+        {"inlet": low(chance, 300), "outlet": high(chance, 300)},
+        {"inlet": high(chance, 300), "outlet": low(chance, 300)},
+    )
+    told = {(one.kind, one.column, one.why) for one in found.warnings}
+    assert told == {
+        ("swap", "inlet", "its values stand in 'outlet' now"),
+        ("swap", "outlet", "its values stand in 'inlet' now"),
+    }
+
+
+def test_a_name_that_means_something_else_now_is_followed() -> None:
+    """Where the values of a name that stayed went to a new one, a person is asked, and the old name is warned about."""
+    chance = Random(1)
+    old = {"contact": v.email(chance, 300)}
+    found = match(old, {"contact": v.phone(chance, 300), "contact_email": v.email(chance, 300)})
+    assert (only(found).new, only(found).action) == ("contact_email", "ask")
+    assert kinds(found, "contact") == {"personal_data"}
 
 
 def test_personal_data_of_the_schema_is_watched() -> None:
@@ -144,6 +201,16 @@ def test_few_rows_are_never_applied(rows: int) -> None:
     found = match({"custName": ["Ann Fox"] * rows, "x": [1] * rows}, {"cust_name": ["Bob Ito"] * rows, "x": [1] * rows})
     assert all(one.action != "apply" for one in found.proposals)
     assert [one.new for one in found.proposals] == ["cust_name"]
+
+
+def test_money_needs_rows_enough_to_see_a_rate_of_exchange() -> None:
+    """Sixty other rows of a wide spread would hide nine percent: a person is asked, and told why."""
+    chance = Random(1)
+    make = v.lognormal(50, 0.8)
+    asked = only(match({"amt": make(chance, 60)}, {"amount": make(chance, 60)}))
+    assert (asked.action, asked.reasons[-1]) == (
+        "ask", "there are too few values to see a change of unit or meaning"
+    )  # fmt: skip
 
 
 def test_a_table_without_columns_matches_nothing() -> None:

@@ -119,10 +119,11 @@ def test_readers_take_old_and_new_files_in_one_scan(lane: Lane) -> None:
     lane.run(*events(0, 20))
     lane.run(*(orjson.dumps(orjson.loads(one) | {"score": 0.5}) for one in events(100, 20)))
     folder = lane.workspace.settings.published
-    files = f"{folder}/**/*.parquet"
+    files = {"files": f"{folder}/**/*.parquet"}
     with duckdb.connect() as db:
-        joined = db.read_parquet(files, union_by_name=True).aggregate("count(*), count(score)").fetchall()
-        plain = db.read_parquet(files).aggregate("count(*)").fetchall()
+        by_name = "SELECT count(*), count(score) FROM read_parquet($files, union_by_name=true)"
+        joined = db.execute(by_name, files).fetchall()
+        plain = db.execute("SELECT count(*) FROM read_parquet($files)", files).fetchall()
     assert (joined, plain) == ([(40, 20)], [(40,)])
     newest = pq.read_schema(max(folder.rglob("*.parquet")))
     assert len(pd.read_parquet(folder)) == 40

@@ -86,8 +86,10 @@ REFUSED = (
     "main.lower(a)", "system.main.lower(a)", "unnest([1])", "repeat('x', 1000000000)", "a, b", "a AS c", "nobody",
     "pragma_version()", "nextval('s')", "COPY t TO 'x'", "PRAGMA threads=1", "a WHERE TRUE", "a ORDER BY 1",
     "a LIMIT 1",
-    "lower(DISTINCT a)", "list_transform([1], lambda x: read_text('x'))", "getenv(a)::INTEGER", "", "a /*",
-    "CASE WHEN a = '1' THEN (SELECT 1) END", "a UNION SELECT 1", "sleep_ms(1000)", "error('x')", "'x'" * 1000,
+    "lower(DISTINCT a)",
+    "list_transform([1], lambda x: read_text('x'))", "getenv(a)::INTEGER", "", "a /*",
+    "CASE WHEN a = '1' THEN (SELECT 1) END", "a UNION SELECT 1", "sleep_ms(1000)",
+    "lower(a, b)", "ALL a", "a + b", "DISTINCT a", "error('x')", "'x'" * 1000,
 )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from agent.adapters.store import StoreMappings
@@ -201,6 +202,19 @@ def test_what_cannot_be_undone_whole_is_refused(house: House) -> None:
     with pytest.raises(UserError, match="undo-1 held 4 rows, 0 of them are left"):
         undo.undo(house.workspace, "undo-1", **ANN)
     assert house.workspace.store.undos.begun("customers") == ()
+
+
+def test_an_undo_that_finds_other_rows_calls_a_person(house: House) -> None:
+    """Files were lost since the recount: the run is disputed, and an incident says so, until the counts agree again."""
+    run_id = settled(house)
+    path = house.file(run_id)
+    pq.write_table(pq.read_table(path, partitioning=None).slice(1), path)
+    undo.undo(house.workspace, run_id, **ANN)
+    run = house.workspace.store.runs.get(run_id)
+    assert run is not None
+    assert run.state is RunState.DISPUTED
+    (incident,) = house.workspace.store.incidents.created_since(datetime.now(UTC) - timedelta(days=1))
+    assert incident.context["run_id"] == run_id
 
 
 def test_retention_and_an_undo_wait_for_each_other(house: House) -> None:

@@ -2,6 +2,7 @@
 
 Run by Airflow's interpreter, which has nothing of ours: dag_facts.py DAG_FOLDER < cases.json
 """
+# Airflow is in another environment
 # mypy: ignore-errors
 
 import importlib.util

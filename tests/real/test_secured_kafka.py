@@ -60,7 +60,7 @@ def test_python_comes_in(secured: SecuredBroker, way: Any, tmp_path: Path) -> No
     lags = measure_lag(kafka, TOPIC, tmp_path)
     assert sum(one.lag for one in lags) == COUNT
     assert broker_topic(kafka, TOPIC).topic_id is not None
-    assert len(sample_topic(kafka, TOPIC, COUNT)) == COUNT
+    assert len(sample_topic(kafka, TOPIC, 2 * COUNT)) == COUNT
     assert DeadLetterTopic(kafka, TOPIC).topic_error() is None
 
 

@@ -20,7 +20,12 @@ from orchestration.spark_submit import run_ingest_job
 from producer.anomalies import Anomalies
 from tests.real.conftest import Flow
 
-pytestmark = pytest.mark.spark
+pytestmark = [
+    pytest.mark.spark,
+    pytest.mark.skipif(
+        "MEND_TEST_CLUSTER" not in os.environ, reason="takes half a minute: MEND_TEST_CLUSTER=1 runs it"
+    ),
+]
 
 SPOILT = Anomalies(late=0.1, drift_frequency=0, missing=0.05, malformed=0.05, duplicate=0.05)
 READY_SECONDS = 60

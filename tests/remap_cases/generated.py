@@ -10,7 +10,7 @@ from tests.remap_cases.case import Case
 from tests.remap_cases.changes import BAD, GOOD, Draft
 from tests.remap_cases.domains import HELD_OUT, TUNED, Spec
 
-TUNING_SEEDS, HELD_OUT_SEEDS = range(3), range(1000, 1003)
+TUNING_SEEDS, HELD_OUT_SEEDS = range(3), range(2000, 2003)
 SIZES = (80, 200, 500, 1000)
 WAYS = ("same rows", "some same rows", "other rows")
 

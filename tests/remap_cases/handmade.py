@@ -35,6 +35,7 @@ def handmade_cases() -> Iterator[Case]:
         codes,
         twins_and_others,
         numbered,
+        counted_from_nought,
         foreign,
         moved_meaning,
         wide_numbers,
@@ -222,6 +223,10 @@ def twins_and_others() -> Iterator[Case]:
         {"first_name": [one.split()[0] for one in v.person(Random(1), MANY)]},
         {"last_name": [one.split()[1] for one in v.person(Random(2), MANY)]},
     )
+    mails = v.email(Random(3), 2 * MANY)
+    yield case(
+        "a copy under another name", "twins", {"email": mails[:MANY]}, {"e_mail": mails[MANY:], "reach": mails[MANY:]}
+    )
     yield case("systolic goes, diastolic comes", "drop and add", {"bp_systolic": full(6)}, {"bp_diastolic": full(7)})
 
 
@@ -248,6 +253,17 @@ def numbered() -> Iterator[Case]:
         "swap renamed",
         {f"q{at}": make(at) for at in range(1, 5)},
         {f"question_{at}": make(at + 50) for at in range(4)},
+    )
+
+
+def counted_from_nought() -> Iterator[Case]:
+    """Number columns from nought, so that each name is that of its neighbour."""
+    make: Callable[[int], list[Any]] = lambda at: v.uniform(20, 30, 1)(Random(at), MANY)  # noqa: E731
+    yield case(
+        "lines from nought",
+        "swap renamed",
+        {f"line{at}": make(at) for at in range(1, 5)},
+        {f"line_{at}": make(at + 50) for at in range(4)},
     )
 
 
