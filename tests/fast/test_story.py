@@ -1,5 +1,6 @@
 """The demo's story without Kafka and Spark: which acts, how many events, and what is told while they are played."""
 
+import re
 from io import StringIO
 from itertools import islice
 from pathlib import Path
@@ -18,8 +19,11 @@ from orchestration.chaos import Trouble
 from orchestration.steps import agent_decide, validate_load
 from orchestration.story import ACTS, Act, Story, evenly, shares
 from orchestration.stream import News
+from producer.kinds import KindName
 from producer.messages import messages
+from producer.scenarios import scenario
 from producer.session import Counters
+from tests.fast.conftest import ROOT
 from tests.fast.lane import Lane, open_lane
 
 
@@ -35,6 +39,17 @@ def test_an_act_alone_brings_what_it_needs() -> None:
     alone = [("healthy",), ("new-field",), ("bad-segment",), ("healthy", "rename", "rename")]
     assert [one.alone for one in ACTS] == alone
     assert [one.number for one in ACTS] == [1, 2, 3, 4]
+
+
+def test_the_recording_is_of_this_story() -> None:
+    """What docs/demo.txt shows is what is told now, and no path of the machine that it was made on stands in it."""
+    text = (ROOT / "docs" / "demo.txt").read_text(encoding="utf-8")
+    for act in ACTS:
+        assert act.told in text
+        assert f"mend {act.look} --pipeline customers" in text
+        for name in act.scenarios:
+            assert scenario(KindName.CUSTOMERS, name).sends in text
+    assert not re.search(r"(^|\s)/\w+/", text)
 
 
 @pytest.mark.parametrize("number", ["0", "5"])

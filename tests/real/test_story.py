@@ -13,6 +13,7 @@ from cli.demo_page import write_pages
 from cli.demo_view import Narrator, summary
 from mend.proof.prove import Scope
 from mend.runtime import clock
+from orchestration.chaos import send
 from orchestration.prove import certify
 from orchestration.story import ACTS, Story
 from orchestration.stream import News, finish
@@ -25,7 +26,7 @@ EVENTS = 1_200
 def test_a_bad_country_is_held_and_renamed_rows_come_back(flow: Flow, tmp_path: Path) -> None:
     """Acts 3 and 4: held and published, set aside and replayed in a person's name; the proof and the pages agree."""
     workspace, console = flow.workspace, Console(file=StringIO(), width=200)
-    story = Story(workspace, ACTS[2:], EVENTS, "ann", Narrator(console, workspace, console.status("")))
+    story = Story(workspace, ACTS[2:], EVENTS, "ann", Narrator(console, workspace, console.status("")), send)
     story.hear(News(kind="reading"))
     while not story.stop.asked.is_set():
         for run_id in flow.ingest():
