@@ -1,6 +1,6 @@
 """Fill columns that entered the mapping after a run was staged from what was rescued of its rows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import duckdb
@@ -15,6 +15,9 @@ from mend.curate import sql
 from mend.curate.plan import ADDED_KINDS
 from mend.runtime.faults import fault_point
 from mend.runtime.files import sync_files
+
+AT_ONCE = 20
+"""Fields of one query: each nests in the one before it, and the engine's nesting has an end."""
 
 
 def fill_files(folder: Path, fields: Sequence[MappedField], version: int) -> int:
@@ -41,10 +44,12 @@ def fill(table: pa.Table, fields: Sequence[MappedField], version: int) -> tuple[
     """Return the rows with the new columns, and how many of them got a value; those say the new version."""
     with duckdb.connect(config={"threads": 1}) as db:
         db.execute("SET TimeZone = 'UTC'").fetchall()
-        rows = db.from_arrow(table.select(["rescued"]))
-        for one in fields:
-            rows = rows.project(f"* REPLACE ({rest_sql(one)} AS rescued), {value_sql(one)} AS {sql.name(one.name)}")
-        found = rows.to_arrow_table()
+        found = table.select(["rescued"])
+        for some in batched(fields, AT_ONCE):
+            rows = db.from_arrow(found)
+            for one in some:
+                rows = rows.project(f"* REPLACE ({rest_sql(one)} AS rescued), {value_sql(one)} AS {sql.name(one.name)}")
+            found = rows.to_arrow_table()
     values = found.drop_columns(["rescued"])
     got = pc.invert(pc.is_null(values.column(0)))
     for column in values.columns[1:]:
@@ -57,6 +62,11 @@ def fill(table: pa.Table, fields: Sequence[MappedField], version: int) -> tuple[
     for name in values.column_names:
         table = table.append_column(name, values[name])
     return table, int(pc.sum(got).as_py() or 0)
+
+
+def batched(fields: Sequence[MappedField], many: int) -> Iterator[Sequence[MappedField]]:
+    """Cut the fields into pieces."""
+    return (fields[at : at + many] for at in range(0, len(fields), many))
 
 
 def value_sql(field: MappedField) -> str:

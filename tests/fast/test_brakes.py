@@ -272,14 +272,16 @@ def test_a_pause_stops_a_machine_at_work_within_seconds(store: Store, tmp_path: 
         done.append(monotonic())
         return ToolResult(success=True, message="done", timestamp=ports.clock().isoformat())
 
-    acts = [Act(tool="mine", target=str(number), params={}) for number in range(600)]
+    acts = [Act(tool="mine", target=str(number), params={}) for number in range(1500)]
     taken: list[ActionTaken] = []
     machine = Thread(target=lambda: taken.extend(act(acts, {"mine": Tool("mine", work)}, ports, scenario())))
     machine.start()
     while not done:
         sleep(0.01)
+    address = store.database.engine.url.render_as_string(hide_password=False)
+    variables = {"MEND_HOME": str(tmp_path), "DATABASE_URL": address}
     pause = [sys.executable, "-c", "from cli.main import app; app()", "pause", "--by", "ada"]
-    subprocess.run(pause, check=True, env=os.environ | {"MEND_HOME": str(tmp_path)}, capture_output=True)
+    subprocess.run(pause, check=True, env=os.environ | variables, capture_output=True)
     paused_at = monotonic()
     machine.join(timeout=5)
     assert not machine.is_alive()

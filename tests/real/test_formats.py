@@ -112,7 +112,8 @@ def test_orders_are_read_to_the_last_digit(orders: tuple[Flow, list[Message], st
         if event["payment"]:
             assert orjson.loads(row["payment"]["reference"]) == event["payment"]["reference"]
     (odd,) = [row for row in rows if row["order_no"] == 2**53 + 6]
-    assert (odd["total"], odd["buyer"]["born"], odd["rescued"]) == (Decimal("10.03"), -56_270, '{"gift":{"text":"x"}}')
+    assert (odd["total"], odd["buyer"]["born"]) == (Decimal("10.03"), -56_270)
+    assert (odd["gift"], odd["rescued"]) == ('{"text":"x"}', None)
 
 
 def test_the_audit_of_orders_is_of_the_same_rules(orders: tuple[Flow, list[Message], str]) -> None:

@@ -186,9 +186,9 @@ def test_late_events_are_published(mixed: Mixed) -> None:
 
 
 def test_a_plain_reader_sees_the_agreed_columns(mixed: Mixed) -> None:
-    """One glob over all files gives the columns that users know, and values as they were sent."""
+    """One glob over all files gives the columns that users know, new fields too, and values as they were sent."""
     rows = mixed.flow.readable()
-    assert set(rows.columns) - {"run", "event_date"} == COLUMNS
+    assert set(rows.columns) - {"run", "event_date"} == COLUMNS | {"marketing_opt_in", "customer_segment"}
     sound = next(one for one in mixed.made if not one.marks)
     event = orjson.loads(sound.value)
     (row,) = rows.filter(f"id = '{event['id']}' AND event_ts = {event['event_ts']}").to_arrow_table().to_pylist()
