@@ -113,8 +113,8 @@ def summary(acts: Sequence[ShownAct], proof: "Proof", page: Path) -> RenderableT
     for key, many in totals(acts).items():
         sums.add_row(Text(PLACES[key], style="dim"), Text(count(many), style="bold", justify="right"))
     held = proof.proof.holds
-    said = "every event is in exactly one place" if held else str(proof.proof.findings[0])
-    verdict = Text(f"mend prove: {said} ({plural(proof.proof.offsets, 'event')})", style="green" if held else "red")
+    said = "proven: every event is in exactly one place" if held else f"NOT proven: {proof.proof.findings[0]}"
+    verdict = Text(f"{said} ({plural(proof.proof.offsets, 'event')})", style="green" if held else "red")
     return Plain(Group(table, Text(), sums, Text(), verdict, Text(f"page: {near(page)}")))
 
 

@@ -60,5 +60,5 @@ def test_a_bad_country_is_held_and_renamed_rows_come_back(flow: Flow, tmp_path: 
     Console(file=console.file, width=100).print(summary(acts, proof, page))
     said = console.file.getvalue()  # type: ignore[attr-defined]
     assert "approved  by the demo itself, in your name (ann)" in said
-    assert re.search(r"mend prove: every event is in exactly one place \(1,\d+ events\)", said)
+    assert re.search(r"proven: every event is in exactly one place \(1,\d+ events\)", said)
     assert bad.healing is None
